@@ -189,6 +189,54 @@ def test_names_survive_files_copies_and_pickles(tmp_path):
                 served(frame(order=(1, 0, 2)))
 
 
+@pytest.mark.parametrize("model_of", [
+    lambda hidden: [hidden, layers.Dense(1)(hidden)],
+    lambda hidden: layers.Reshape((2, 1))(hidden),
+], ids=["several outputs", "rows of two dimensions"])
+def test_frozen_models_of_every_form_compare_the_names(model_of):
+    x = fr.Input((3,), name="people")
+    model = fr.Model(x, model_of(layers.Dense(2)(x)), seed=0)
+    model.compile("sgd", "mse")
+    model.fit(frame(), model.predict(X), verbose=0)
+    p = model.freeze()
+    for served in (p, copy.deepcopy(p), pickle.loads(pickle.dumps(p))):
+        assert tuple(served.feature_names_in_) == NAMES
+        for one, other in zip(served(frame()), served(X), strict=True):
+            np.testing.assert_array_equal(one, other)
+        with refusal(ValueError, ["^x: the feature names", "same order"]):
+            served(frame(order=(1, 0, 2)))
+
+
+@pytest.mark.parametrize("reshaped", [False, True])
+def test_frozen_models_compare_the_names_of_several_inputs(reshaped, tmp_path):
+    people, other = fr.Input((3,), name="people"), fr.Input((2,), name="other")
+    joined = layers.Dense(2)(layers.Concatenate()([people, other]))
+    model = fr.Model([people, other], layers.Reshape((1, 2))(joined) if reshaped else joined, seed=0)
+    model.compile("sgd", "mse")
+    model.fit([frame(), X[:, :2]], model.predict([X, X[:, :2]]), verbose=0)
+    model.save(tmp_path / "net.safetensors")
+    p = fr.load(tmp_path / "net.safetensors").freeze()
+    for served in (p, copy.deepcopy(p), pickle.loads(pickle.dumps(p))):
+        assert list(served.feature_names_in_) == ["people", "other"]
+        assert tuple(served.feature_names_in_["people"]) == NAMES
+        assert served.feature_names_in_["other"] is None
+        unnamed = FRAMES["pandas"]({"a": X[:, 0].tolist(), "b": X[:, 1].tolist()})
+        for given in ([frame(), unnamed], {"other": unnamed, "people": frame()}):
+            np.testing.assert_array_equal(served(given), served([X, X[:, :2]]))
+        for given in ([frame(order=(1, 0, 2)), X[:, :2]], {"other": X[:, :2], "people": frame(order=(1, 0, 2))}):
+            with refusal(ValueError, [r"^x\['people'\]: the feature names", "same order"]):
+                served(given)
+
+
+@pytest.mark.parametrize("names", [(NAMES,), (NAMES, ("a", "b"), None), (NAMES, ("a",)), (NAMES, "ab"), NAMES[:2],
+                                   (NAMES, ("a", 3)), [NAMES, None]])
+def test_a_predictor_of_several_inputs_takes_no_other_names(names):
+    people, other = fr.Input((3,)), fr.Input((2,))
+    model = fr.Model([people, other], layers.Dense(1)(layers.Concatenate()([people, other])), seed=0)
+    with pytest.raises((TypeError, ValueError), match="feature_names"):
+        fr.Predictor(core_of(model).require_network("freeze"), names)
+
+
 @pytest.mark.parametrize("damage", ["age", ["age", "height", 3], ["age"], {"age": 1}, 7, True])
 def test_damaged_names_of_a_file_are_refused(damage, tmp_path):
     from fastreg import _core

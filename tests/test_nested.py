@@ -49,6 +49,54 @@ def test_weights_are_shared(kind):
     assert same_bits(model.get_weights()[:2], encoder.get_weights())
 
 
+def test_weights_are_shared_over_three_models():
+    model, encoder, decoder = autoencoder()
+    outer = fr.Sequential([model, layers.Dense(2)], seed=4)
+    outer.compile("sgd", "mse")
+
+    def follows():
+        kernel, bias = outer.get_weights()[-2:]
+        hidden = decoder.predict(encoder.predict(X))
+        np.testing.assert_array_equal(model.predict(X), hidden)
+        np.testing.assert_allclose(outer.predict(X), hidden @ kernel + bias, rtol=1e-5, atol=1e-5)
+
+    outer.predict(X)
+    encoder.set_weights([w + 1 for w in encoder.get_weights()])
+    follows()
+    encoder.set_weights([w - 2 for w in encoder.get_weights()])
+    assert same_bits(outer.get_weights()[:2], encoder.get_weights())  # though the model between them was not used
+    outer.fit(X, X[:, :2], verbose=0)
+    follows()
+    decoder.compile("sgd", "mse")
+    decoder.fit(X[:, :3], X, verbose=0)
+    follows()
+
+
+@pytest.mark.parametrize("change", [lambda model: model.add(layers.Dense(3)), lambda model: model.pop()])
+def test_a_model_within_that_has_other_layers_than_when_it_was_built_is_refused(change):
+    encoder = fr.Sequential([fr.Input((6,)), layers.Dense(3), layers.Dense(3)], name="encoder")
+    model = fr.Sequential([encoder, layers.Dense(2)], name="outer")
+    model.predict(X)
+    change(encoder)
+    for call in (model.predict, model.freeze, model.get_weights):
+        with refusal(ValueError, ["outer", "built", "add or pop"]):
+            call(*([X] if call == model.predict else []))
+
+
+@pytest.mark.parametrize("change", [
+    lambda model: model.weights[0].assign(np.full((6, 3), 0.5)),
+    lambda model: model.layers[0].set_weights([np.full((6, 3), 0.5), np.ones(3)]),
+], ids=["assign", "layer.set_weights"])
+def test_a_weight_that_is_set_alone_is_shared(change):
+    model, encoder, decoder = autoencoder()
+    for changed in (encoder, model):
+        model.predict(X)
+        change(changed)
+        assert (encoder.get_weights()[0] == 0.5).all()
+        assert same_bits([model.predict(X)], [decoder.predict(encoder.predict(X))])
+        encoder.set_weights([w + 1 for w in encoder.get_weights()])
+
+
 @pytest.mark.parametrize("kind", ["Sequential", "Model"])
 def test_it_trains_as_the_same_layers_in_one_model(kind):
     model, _, _ = autoencoder(kind)
@@ -85,7 +133,7 @@ def test_two_models_share_a_third():
 
 
 @pytest.mark.parametrize("kind", ["Sequential", "Model"])
-@pytest.mark.parametrize("copied", ["file", "pickle", "copy", "config"])
+@pytest.mark.parametrize("copied", ["file", "pickle", "copy", "shallow copy", "config"])
 def test_it_survives_copies(kind, copied, tmp_path):
     model, encoder, _ = autoencoder(kind)
     model.fit(X, X, verbose=0)
@@ -96,19 +144,22 @@ def test_it_survives_copies(kind, copied, tmp_path):
         other = type(model).from_config(model.get_config())
         other.set_weights(model.get_weights())
     else:
-        other = pickle.loads(pickle.dumps(model)) if copied == "pickle" else copy.deepcopy(model)
+        how = {"pickle": lambda one: pickle.loads(pickle.dumps(one)), "copy": copy.deepcopy, "shallow copy": copy.copy}
+        other = how[copied](model)
     assert [layer.name for layer in other.layers] == ["encoder", "decoder"]
     assert same_bits([other.predict(X)], [model.predict(X)])
     if copied != "config":
-        for one in (model, other):
-            one.fit(X, X, epochs=2, verbose=0)
+        before = model.get_weights()
+        other.fit(X, X, epochs=2, verbose=0)
+        assert same_bits(model.get_weights(), before)
+        model.fit(X, X, epochs=2, verbose=0)
         assert same_bits(other.get_weights(), model.get_weights())
     kept = other.get_weights()
     encoder.set_weights([w + 1 for w in encoder.get_weights()])
     assert same_bits(other.get_weights(), kept)  # a copy shares nothing with the original
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
 def test_it_is_copied_after_a_model_within_is_set_to_be_trained_again(copied):
     """The moments of a copy are those of the layers that are trained now, not of those at the last fit."""
     model, encoder, _ = autoencoder()

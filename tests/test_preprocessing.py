@@ -81,9 +81,10 @@ def test_adapting_reaches_the_models_of_a_layer():
     np.testing.assert_allclose(model.layers[0].get_weights()[1], (2 * X).var(axis=0), rtol=1e-5)
     assert same_bits(before[2:], model.get_weights()[2:])
     other = pickle.loads(pickle.dumps(model))
-    kept = copy.deepcopy(model)
+    kept, shallow = copy.deepcopy(model), copy.copy(model)
     model.layers[0].adapt(X)
     assert same_bits(other.get_weights(), kept.get_weights())
+    assert same_bits(other.get_weights(), shallow.get_weights())
     assert not same_bits(other.get_weights(), model.get_weights())
 
 

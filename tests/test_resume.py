@@ -1,15 +1,18 @@
 """The promise "resume is exact": k epochs, save, load in a new process, k more, equal 2k epochs bit for bit."""
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
+import pickle
+import threading
 
 import fastreg as fr
 import numpy as np
 import pytest
 from cases import SCHEDULE_CASES, USUAL_OPTIMIZERS
 from fastreg import callbacks, optimizers, schedules
-from programs import blobs, compiled, last_json, run_program, same_bits, tutorial_layers
+from programs import blobs, compiled, last_json, run_program, same_bits, trainer_of, tutorial_layers, wait_for_fit
 
 N, BATCH, K = 83, 16, 3
 
@@ -135,6 +138,30 @@ def test_saving_does_not_disturb_the_run(tmp_path):
     assert same_bits(plain.get_weights(), saving.get_weights())
 
 
+def test_a_file_saved_while_another_thread_fits_is_of_one_step(tmp_path):
+    x, y = blobs(N, 10, 2)
+    steps = {"batch_size": 2, "epochs": 1, "shuffle": False, "verbose": 0}
+    begun, signal = model("adam", "constant"), callbacks.StopSignal()
+    keywords = {"steps_per_epoch": 10**7, "callbacks": [signal], **steps}
+    begun.build(10)
+    thread = threading.Thread(target=begun.fit, args=(x, y), kwargs=keywords)
+    thread.start()
+    try:
+        wait_for_fit(begun)
+        for i in range(5):
+            begun.save(tmp_path / f"{i}.safetensors")
+    finally:
+        signal.set()
+        thread.join()
+    for path in tmp_path.iterdir():
+        weights, moments, step, _, _ = trainer_of(fr.load(path)).get_state()
+        alone = model("adam", "constant")
+        alone.fit(x, y, steps_per_epoch=step, **steps)
+        expected = trainer_of(alone).get_state()
+        assert same_bits([*weights, *moments.values()], [*expected[0], *expected[1].values()])
+        assert expected[2] == step
+
+
 @pytest.mark.parametrize("epoch", range(2 * K - 1))
 def test_a_file_saved_by_a_callback_resumes_where_it_was(epoch, tmp_path):
     class Saves(callbacks.Callback):
@@ -184,6 +211,27 @@ def test_a_second_generation_is_as_exact(tmp_path):
         part.save(str(tmp_path / "net.safetensors"))
         part = fr.load(str(tmp_path / "net.safetensors"))
     assert same_bits(whole.get_weights(), part.get_weights())
+
+
+@pytest.mark.parametrize("change", [
+    lambda model: model.set_weights([weight + 0.5 for weight in model.get_weights()]),
+    lambda model: model.layers[0].set_weights([weight + 0.5 for weight in model.layers[0].get_weights()]),
+    lambda model: model.weights[0].assign(np.full(model.weights[0].shape, 0.5)),
+], ids=["set_weights", "layer.set_weights", "assign"])
+@pytest.mark.parametrize("copied", ["file", "pickle", "copy", "trainable"])
+def test_weights_that_were_set_where_averages_were_are_what_a_copy_goes_on_from(change, copied, tmp_path):
+    """Not the weights from before, which the averages of a fit with use_ema stand in front of."""
+    whole = model("averages", "constant")
+    fit(whole, K)
+    change(whole)
+    whole.save(tmp_path / "net.safetensors")
+    made = {"file": lambda: fr.load(tmp_path / "net.safetensors"), "pickle": lambda: pickle.loads(pickle.dumps(whole)),
+            "copy": lambda: copy.deepcopy(whole), "trainable": lambda: copy.copy(whole)}[copied]()
+    if copied == "trainable":
+        made.layers[2].trainable = False  # makes the network anew; the dropout has no moments to lose
+    for one in (whole, made):
+        fit(one, K)
+    assert same_bits(whole.get_weights(), made.get_weights())
 
 
 def test_set_weights_and_evaluate_leave_the_moments_alone():

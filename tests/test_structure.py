@@ -83,6 +83,28 @@ def test_a_layers_weights_by_their_names():
         _ = model.layers[3].kernel
 
 
+@pytest.mark.parametrize("change", [
+    lambda model, values: model.layers[0].kernel.assign(values),
+    lambda model, values: model.layers[0].set_weights([values, np.zeros(3)]),
+], ids=["assign", "set_weights"])
+def test_what_is_set_alone_leaves_what_is_trained_meanwhile(change):
+    """Another thread may train while the values are converted: its steps of the other weights are not undone."""
+    model = compiled([layers.Dense(3), layers.Dense(1)], loss="mse", n_features=2)
+    trained = []
+
+    class TrainsMeanwhile:
+        def __array__(self, dtype=None, copy=None):
+            model.train_on_batch(np.ones((4, 2)), np.ones(4))
+            trained.append(model.get_weights())
+            return np.full((2, 3), 2.0, dtype)
+
+    before = model.get_weights()
+    change(model, TrainsMeanwhile())
+    assert not same_bits(before[2:], trained[-1][2:])
+    assert same_bits(model.get_weights()[2:], trained[-1][2:])
+    assert (model.get_weights()[0] == 2).all()
+
+
 def test_assign_takes_effect_and_a_bad_one_changes_nothing():
     model = chain()
     kernel = model.layers[0].kernel

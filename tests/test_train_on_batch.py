@@ -127,6 +127,31 @@ def test_a_step_that_diverges_changes_nothing():
     assert net._core.trainer.step == step
 
 
+def failing_loss(y_true, y_pred):
+    if np.abs(y_true).max() > 1e3:
+        raise KeyError("far")
+    return ((y_pred - y_true) ** 2).mean(axis=1), 2 * (y_pred - y_true)
+
+
+@pytest.mark.parametrize(("loss", "error"), [("mse", fr.DivergenceError), (failing_loss, KeyError)])
+def test_a_step_that_fails_leaves_the_averages_of_a_fit(loss, error):
+    """The weights are those before the call, which a fit with use_ema has left, and training goes on as without it."""
+    net, twin = (
+        compiled([layers.Dense(1)], loss=loss, optimizer=optimizers.Adam(0.1, use_ema=True), n_features=10)
+        for _ in range(2)
+    )
+    for one in (net, twin):
+        one.fit(X, X[:, 0], epochs=2, verbose=0)
+    before = net.get_weights()
+    with pytest.raises(error):
+        net.train_on_batch(X, X[:, 0] * 1e30)
+    assert same_bits(before, net.get_weights())
+    for one in (net, twin):
+        one.train_on_batch(X, X[:, 0])
+    assert not same_bits(before, net.get_weights())
+    assert same_bits(net.get_weights(), twin.get_weights())
+
+
 def test_bad_calls_are_refused():
     net = model()
     with pytest.raises(ValueError, match=r"^y: must have as many rows as x"):

@@ -356,4 +356,19 @@ std::unique_ptr<const Predictor> predictor_from(py::handle source, MatmulPrecisi
   return std::make_unique<const Predictor>(layers_from(source), precision);
 }
 
+void check_feature_names(py::handle names, const std::vector<NetworkInput>& inputs) {
+  const bool several = inputs.size() > 1;
+  if (!PyTuple_CheckExact(names.ptr())) refuse("feature_names must be None or a tuple of strings", names);
+  const std::size_t count = several ? inputs.size() : inputs[0].n_features;
+  if (py::len(names) != count)
+    throw py::value_error("Predictor: feature_names must be " + std::to_string(count) + ", one for each " +
+                          (several ? "input" : "feature") + ", got " + std::to_string(py::len(names)));
+  std::size_t input = 0;
+  for (const py::handle name : py::reinterpret_borrow<py::tuple>(names)) {
+    if (!several && !PyUnicode_CheckExact(name.ptr())) refuse("feature_names must be strings", name);
+    if (several && !name.is_none()) check_feature_names(name, {inputs[input]});
+    ++input;
+  }
+}
+
 }  // namespace fastreg::bindings

@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "bindings/convert.h"
 #include "fastreg/predictor.h"
@@ -14,6 +15,10 @@ py::object frozen_state(const Predictor& predictor);
 std::unique_ptr<const Predictor> predictor_from(py::handle source, MatmulPrecision precision);
 // What a Predictor of Python serves.
 std::shared_ptr<const Predictor> shared_predictor(py::handle object);
+
+// Checks names of columns: a tuple of strings, one for each feature; of several inputs a tuple with that, or None, for
+// each. It holds nothing that could refer back to a predictor.
+void check_feature_names(py::handle names, const std::vector<NetworkInput>& inputs);
 
 // The columns of a table as tuples, each with all its fields in their order, and such columns from the outside.
 py::list column_list(const TableColumns& columns);

@@ -1,6 +1,8 @@
 // Network for Python: reading and setting weights, and prediction.
 #include "fastreg/network.h"
 
+#include <algorithm>
+
 #include "bindings/convert.h"
 
 namespace fastreg::bindings {
@@ -20,20 +22,22 @@ py::list get_weights(const Network& network) {
   return out;
 }
 
-// All shapes are checked before any weight changes.
-void set_weights(Network& network, const py::sequence& weights) {
+// All shapes are checked before any weight changes. first: the index of the first of them; None for all weights.
+void set_weights(Network& network, const py::sequence& weights, const py::object& first) {
   const auto& infos = network.weights();
-  if (weights.size() != infos.size())
-    throw py::value_error("weights must be " + std::to_string(infos.size()) + " arrays, got " +
-                          std::to_string(weights.size()));
+  const std::size_t begin = first.is_none() ? 0 : first.cast<std::size_t>();
+  const std::size_t rest = infos.size() - std::min(begin, infos.size());
+  if (first.is_none() ? weights.size() != rest : weights.size() > rest)
+    throw py::value_error("weights must be " + std::to_string(rest) + " arrays" +
+                          (first.is_none() ? "" : " or fewer") + ", got " + std::to_string(weights.size()));
   std::vector<py::object> owners;
   std::vector<const float*> values;
-  for (std::size_t i = 0; i < infos.size(); ++i) {
+  for (std::size_t i = 0; i < weights.size(); ++i) {
     owners.push_back(weights[i]);
-    values.push_back(weight_values(owners.back(), infos[i]));
+    values.push_back(weight_values(owners.back(), infos[begin + i]));
   }
   const py::gil_scoped_release released;
-  network.set_weights({values.data(), values.size()});
+  network.set_weights({values.data(), values.size()}, begin);
 }
 
 void set_weight_part(Network& network, std::size_t index, std::size_t first, const py::object& values) {
@@ -135,7 +139,7 @@ void bind_network(py::module_& module) {
       .def_property_readonly("output_widths", &Network::output_widths)
       .def("weight_info", [](const Network& network) { return info_list(network.weights()); })
       .def("get_weights", &get_weights)
-      .def("set_weights", &set_weights, py::arg("weights"))
+      .def("set_weights", &set_weights, py::arg("weights"), py::arg("first") = py::none())
       .def("set_weight_part", &set_weight_part, py::arg("index"), py::arg("first"), py::arg("values"))
       .def("predict", &predict, py::arg("x"), py::arg("out") = py::none(), py::arg("precision") = "highest")
       .def("predict_if_finite", &predict_if_finite, py::arg("x"), py::arg("precision") = "highest", py::pos_only());

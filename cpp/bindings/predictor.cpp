@@ -28,7 +28,7 @@ struct PyPredictor {
   npy_intp n_features, n_outputs;
   double work_per_row;
   bool several;              // more than one input or output
-  PyObject* feature_names;   // a tuple of strings, or null
+  PyObject* feature_names;   // what check_feature_names (frozen.h) takes, or null
   PyObject* weak_references;
 };
 
@@ -194,6 +194,12 @@ struct Memory {
   bool overlaps(const Memory& other) const { return begin < other.end && other.begin < end; }
 };
 
+// The names of the columns of an input, or null or None.
+PyObject* names_of(const PyPredictor& self, std::size_t input) {
+  const bool each = self.feature_names != nullptr && self.predictor->inputs().size() > 1;
+  return each ? PyTuple_GET_ITEM(self.feature_names, static_cast<Py_ssize_t>(input)) : self.feature_names;
+}
+
 // A call of a network with several inputs or outputs.
 PyObject* call_several(const PyPredictor& self, PyObject* x, PyObject* out) {
   return guarded([&]() -> PyObject* {
@@ -209,10 +215,11 @@ PyObject* call_several(const PyPredictor& self, PyObject* x, PyObject* out) {
     std::vector<MatrixView<float>> result_views;
     for (const py::object& one : in_order(x, inputs, "x")) {
       const NetworkInput& input = inputs[rows.size()];
+      const std::string* const name = inputs.size() > 1 ? &input.name : nullptr;
       const std::size_t cols = input.n_features;
       const auto n_features = static_cast<npy_intp>(cols);
       const bool in_place = is_read_in_place(one.ptr(), n_features);
-      rows.push_back(in_place ? one : taken(converted_rows(one.ptr(), n_features, nullptr, &input.name)));
+      rows.push_back(in_place ? one : taken(converted_rows(one.ptr(), n_features, names_of(self, rows.size()), name)));
       PyArrayObject* const array = array_of(rows.back().ptr());
       views.push_back({static_cast<const float*>(PyArray_DATA(array)), static_cast<std::size_t>(PyArray_DIM(array, 0)),
                        cols, cols});
@@ -322,16 +329,6 @@ PyObject* call_method(PyObject* object, PyObject* const* args, Py_ssize_t positi
   return call(object, args, static_cast<std::size_t>(positional), names);
 }
 
-// A tuple of strings, one for each feature: it holds nothing that could refer back to the predictor.
-void check_feature_names(py::handle names, std::size_t n_features) {
-  if (!PyTuple_CheckExact(names.ptr())) refuse("feature_names must be None or a tuple of strings", names);
-  for (const py::handle name : py::reinterpret_borrow<py::tuple>(names))
-    if (!PyUnicode_CheckExact(name.ptr())) refuse("feature_names must be strings", name);
-  if (py::len(names) != n_features)
-    throw py::value_error("Predictor: feature_names must be " + std::to_string(n_features) +
-                          ", one for each feature, got " + std::to_string(py::len(names)));
-}
-
 // The precision of a word, which may come from a pickle that anyone made.
 MatmulPrecision precision_from(py::handle word) {
   if (!PyUnicode_CheckExact(word.ptr())) refuse("matmul_precision must be a string", word);
@@ -348,7 +345,7 @@ PyObject* make(PyTypeObject* type, PyObject* args, PyObject* keywords) {
         count == 3 ? precision_from(PyTuple_GET_ITEM(args, 2)) : MatmulPrecision::highest;
     std::shared_ptr<const Predictor> predictor = predictor_from(PyTuple_GET_ITEM(args, 0), precision);
     PyObject* const names = count >= 2 && PyTuple_GET_ITEM(args, 1) != Py_None ? PyTuple_GET_ITEM(args, 1) : nullptr;
-    if (names != nullptr) check_feature_names(names, predictor->n_features());
+    if (names != nullptr) check_feature_names(names, predictor->inputs());
     PyObject* const object = type->tp_alloc(type, 0);
     if (object == nullptr) throw py::error_already_set();
     PyPredictor* const self = self_of(object);
@@ -431,10 +428,18 @@ PyObject* get_output_widths(PyObject* object, void*) {
 // As in scikit-learn, an array of objects; the attribute does not exist if there are no names.
 PyObject* get_feature_names(PyObject* object, void*) {
   return guarded([&]() -> PyObject* {
-    PyObject* const names = self_of(object)->feature_names;
-    if (names == nullptr)
+    const PyPredictor& self = *self_of(object);
+    if (self.feature_names == nullptr)
       throw py::attribute_error("feature_names_in_: the model was not fitted on a frame with names");
-    return py::module_::import("numpy").attr("array")(py::handle(names), "O").release().ptr();
+    const auto array = [](PyObject* names) -> py::object {
+      if (names == Py_None) return py::none();
+      return py::module_::import("numpy").attr("array")(py::handle(names), "O");
+    };
+    const std::vector<NetworkInput>& inputs = self.predictor->inputs();
+    if (inputs.size() == 1) return array(self.feature_names).release().ptr();
+    py::dict all;
+    for (std::size_t i = 0; i < inputs.size(); ++i) all[inputs[i].name.c_str()] = array(names_of(self, i));
+    return all.release().ptr();
   });
 }
 

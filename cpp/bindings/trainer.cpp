@@ -267,18 +267,30 @@ void for_each_moment(const PyTrainer& self, F&& f) {
     for (const std::size_t w : self.trainable) f("optimizer." + names[m] + "." + infos[w].name, m, w, infos[w]);
 }
 
-py::dict get_moments(const PyTrainer& self) {
-  py::dict out;
-  for_each_moment(self, [&](const std::string& name, std::size_t m, std::size_t w, const WeightInfo& info) {
-    FloatArray array(shape_of(info));
-    float* data = array.mutable_data();
-    {
-      const py::gil_scoped_release released;
-      self.trainer->get_moment(m, w, data);
-    }
-    out[py::str(name)] = std::move(array);
+// An array in Python, and where the core writes its values.
+FloatArray added_array(const WeightInfo& info, std::vector<float*>& data) {
+  FloatArray array(shape_of(info));
+  data.push_back(array.mutable_data());
+  return array;
+}
+
+// The weights, the moments by name, step, epoch, and whether averages are shown, all of the same step.
+py::tuple get_state(const PyTrainer& self) {
+  py::list weights;
+  py::dict moments;
+  std::vector<float*> weight_data, moment_data;
+  for (const WeightInfo& info : self.network.cast<const Network&>().weights())
+    weights.append(added_array(info, weight_data));
+  for_each_moment(self, [&](const std::string& name, std::size_t, std::size_t, const WeightInfo& info) {
+    moments[py::str(name)] = added_array(info, moment_data);
   });
-  return out;
+  Progress progress;
+  {
+    const py::gil_scoped_release released;
+    progress = self.trainer->get_state({weight_data.data(), weight_data.size()},
+                                       {moment_data.data(), moment_data.size()});
+  }
+  return py::make_tuple(weights, moments, progress.step, progress.epoch, progress.averages_shown);
 }
 
 void set_moments(PyTrainer& self, const py::dict& moments) {
@@ -412,7 +424,8 @@ void bind_trainer(py::module_& module) {
           }, py::arg("rows"), py::arg("batch_size"), py::pos_only())
       .def_property_readonly("log_count", [](const Self& self) { return self.trainer->log_count(); })
       .def("evaluate", &evaluate, py::arg("data"), py::arg("functions") = no_functions())
-      .def("get_moments", &get_moments)
+      .def("get_state", &get_state)
+      .def("get_moments", [](const Self& self) { return py::object(get_state(self)[1]); })
       .def("set_moments", &set_moments, py::arg("moments"))
       .def("moment_shapes", &moment_shapes)
       .def("set_moment_part", &set_moment_part, py::arg("index"), py::arg("first"), py::arg("values"));

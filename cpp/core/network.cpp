@@ -94,10 +94,13 @@ void Network::get_weights(Span<float* const> out) const {
     graph_->parameters.segments().at(i).to_rows(graph_->weights.data(), out[i]);
 }
 
-void Network::set_weights(Span<const float* const> values) {
+void Network::set_weights(Span<const float* const> values, std::size_t first) {
+  const auto& segments = graph_->parameters.segments();
+  if (first > segments.size() || values.size > segments.size() - first)
+    throw std::out_of_range("set_weights: there are " + std::to_string(segments.size()) + " weights, got " +
+                            std::to_string(values.size) + " from index " + std::to_string(first) + " on");
   const std::lock_guard guard(graph_->lock);
-  for (std::size_t i = 0; i < values.size; ++i)
-    graph_->parameters.segments().at(i).from_rows(values[i], graph_->weights.data());
+  for (std::size_t i = 0; i < values.size; ++i) segments[first + i].from_rows(values[i], graph_->weights.data());
   ++graph_->assignments;
   ++graph_->changes;
 }

@@ -94,7 +94,12 @@ class OptimizerState {
     const std::size_t array = average_ == kNone ? point_ : average_;
     return array == kNone || updates_ == 0 ? nullptr : moment(array);
   }
-  bool averages_shown() const { return averages_shown_; }
+  // Whether they have changed places, and no weights were set since.
+  bool averages_shown(std::uint64_t assignments) const { return averages_shown_ && assignments == assignments_; }
+  // What the next run finds as a moment: the weights themselves, where it will begin the averages anew.
+  const float* found_moment(std::size_t i, const float* weights, std::uint64_t assignments) const {
+    return i == average_ && averages_shown_ && assignments != assignments_ ? weights : moment(i);
+  }
   // Declares that the two have changed places, or that they have not, without moving them.
   void set_averages_shown(bool shown, std::uint64_t assignments);
   // Does this member's part of the pass. If norms are clipped, the team syncs within it. sums: whether to keep the sums

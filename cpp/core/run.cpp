@@ -90,6 +90,7 @@ void Run::train() {
 
 std::vector<double> Run::train_batch() {
   ++s_.graph.changes;
+  show_averages_ = s_.optimizer.averages_shown(s_.graph.assignments);
   s_.optimizer.hide_averages(s_.graph.weights.data(), s_.graph.assignments);
   take_snapshot();
   draw_order(0);
@@ -490,7 +491,7 @@ void Run::finish() {
   for (std::size_t i = 0; i < stoppers_.size(); ++i) result_.early_stopping[i] = stoppers_[i].result();
   const bool restored = std::any_of(result_.early_stopping.begin(), result_.early_stopping.end(),
                                     [](const EarlyStoppingResult& found) { return found.restored; });
-  if (options_.show_averages && !restored)
+  if (show_averages_ && !restored)
     s_.optimizer.show_averages(s_.graph.weights.data(), s_.graph.assignments);
 }
 

@@ -131,6 +131,7 @@ class Run {
   bool slice_over_ = false, diverged_ = false;
   bool stopped_ = false, observing_ = false;   // whether the observer has ended the epoch; validates it
   bool within_epoch_ = false, undo_epoch_ = false;   // within_epoch_: between snapshot and end of an epoch
+  bool show_averages_ = options_.show_averages;      // at the end; of a single batch only if it is undone
   std::vector<ScoreSums> sums_;
   // penalties_: the sum of penalty * rows over the steps; activity_: that of the outputs of layers in the present batch
   double penalties_ = 0.0, activity_ = 0.0, batch_loss_ = 0.0, last_rate_ = 0.0;

@@ -100,6 +100,10 @@ struct Trainer::Impl {
     optimizer.set_steps(steps);
   }
 
+  const float* found_moment(std::size_t i) const {
+    return optimizer.found_moment(i, graph.weights.data(), graph.assignments);
+  }
+
   // count_rows: as for Evaluator::run.
   std::vector<double> evaluate(const Dataset& data, const ProgramFunctions& functions, bool count_rows) {
     std::unique_lock lock(graph.lock);
@@ -237,7 +241,7 @@ const std::vector<std::string>& Trainer::moment_names() const { return impl_->op
 
 void Trainer::get_moment(std::size_t moment, std::size_t weight, float* out) const {
   const std::lock_guard guard(impl_->graph.lock);
-  impl_->graph.parameters.segments().at(weight).to_rows(impl_->optimizer.moment(moment), out);
+  impl_->graph.parameters.segments().at(weight).to_rows(impl_->found_moment(moment), out);
 }
 
 void Trainer::set_moment(std::size_t moment, std::size_t weight, const float* values) {
@@ -255,9 +259,27 @@ void Trainer::set_moment_part(std::size_t moment, std::size_t weight, std::size_
   segment.from_values(first, values, n, impl_->optimizer.moment(moment));
 }
 
+Progress Trainer::get_state(Span<float* const> weights, Span<float* const> moments) const {
+  const Impl& i = *impl_;
+  const auto& segments = i.graph.parameters.segments();
+  std::vector<const Segment*> trained;
+  for (const Segment& segment : segments)
+    if (segment.info.trainable) trained.push_back(&segment);
+  const std::size_t names = i.optimizer.moment_names().size();
+  if (weights.size != segments.size() || moments.size != names * trained.size())
+    throw std::invalid_argument("get_state: weights and moments must be " + std::to_string(segments.size()) + " and " +
+                                std::to_string(names * trained.size()) + " arrays, got " +
+                                std::to_string(weights.size) + " and " + std::to_string(moments.size));
+  const std::lock_guard guard(i.graph.lock);
+  for (std::size_t w = 0; w < weights.size; ++w) segments[w].to_rows(i.graph.weights.data(), weights[w]);
+  for (std::size_t m = 0; m < moments.size; ++m)
+    trained[m % trained.size()]->to_rows(i.found_moment(m / trained.size()), moments[m]);
+  return {i.step, i.epoch, i.optimizer.averages_shown(i.graph.assignments)};
+}
+
 bool Trainer::averages_shown() const {
   const std::lock_guard guard(impl_->graph.lock);
-  return impl_->optimizer.averages_shown();
+  return impl_->optimizer.averages_shown(impl_->graph.assignments);
 }
 
 void Trainer::set_averages_shown(bool shown) {

@@ -57,7 +57,9 @@ class Network {
   // Copies all weights as they are at one moment, even while another thread trains. There is one pointer for each of
   // weights().
   void get_weights(Span<float* const> out) const;
-  void set_weights(Span<const float* const> values);
+  // Sets the weights from index `first` on, as many as there are pointers, and no other. Throws std::out_of_range if
+  // there are not that many.
+  void set_weights(Span<const float* const> values, std::size_t first = 0);
 
   // out = network(x) in inference mode, where x is (n, n_features) and out is (n, n_outputs). The result of a row
   // depends neither on the other rows nor on the number of threads. Throws std::invalid_argument for wrong shapes.

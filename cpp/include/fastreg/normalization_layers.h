@@ -2,6 +2,7 @@
 #pragma once
 #include <optional>
 
+#include "fastreg/activations.h"
 #include "fastreg/constraints.h"
 #include "fastreg/fields.h"
 #include "fastreg/initializers.h"

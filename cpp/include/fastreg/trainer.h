@@ -169,6 +169,12 @@ struct FitResult {
   Divergence divergence;                  // is set if reason is diverged
 };
 
+// How far a trainer is: what its member functions of these names return.
+struct Progress {
+  std::uint64_t step = 0, epoch = 0;
+  bool averages_shown = false;
+};
+
 class Trainer {
  public:
   // Keeps a reference to the network, which must outlive the trainer. Throws std::invalid_argument if spec and network
@@ -220,8 +226,14 @@ class Trainer {
   // Works like Network::set_weight_part.
   void set_moment_part(std::size_t moment, std::size_t weight, std::size_t first, const float* values, std::size_t n);
 
+  // Copies the whole state: all weights, as Network::get_weights does, and the moments in the order of moment_names(),
+  // of each those of all trainable weights. While another thread fits, all of it and the result are of the same step.
+  // Throws std::invalid_argument if it is given another number of arrays.
+  Progress get_state(Span<float* const> weights, Span<float* const> moments) const;
+
   // Whether the network has the averages of its weights, and the moment "average" the weights that the next fit
-  // continues from, as after a fit with averages. Setting it, after the state was read from a file, moves nothing.
+  // continues from, as after a fit with averages. Once weights are set it is false, and the moment "average" is the
+  // weights, from which the averages begin anew. Setting it, after the state was read from a file, moves nothing.
   bool averages_shown() const;
   void set_averages_shown(bool shown);
 

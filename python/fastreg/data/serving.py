@@ -25,8 +25,8 @@ def features(
 
     One number in each row may also be given as (n,). ``of_input`` is the name of an input among several.
     """
-    checked_names(value, names)
     name = "x" if of_input is None else f"x[{of_input!r}]"
+    checked_names(value, names, name)
     array = numeric(value, name)
     if array.ndim == 1 and n_features == 1:
         array = array.reshape(-1, 1)
@@ -59,13 +59,20 @@ def codes(value: object, n_codes: int) -> NDArray[np.float64]:
     return np.require(array, np.float64, ("C", "A"))
 
 
-def flat_rows(value: object, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Rows of a shape as rows of numbers, n >= 0. One number in each row may also be given as (n,)."""
-    array = numeric(value, "x")
+def flat_rows(
+    value: object, shape: tuple[int, ...], names: Names | None = None, of_input: str | None = None
+) -> NDArray[Any]:
+    """Rows of a shape as rows of numbers, n >= 0; of a frame whose columns have these names.
+
+    One number in each row may also be given as (n,). ``of_input`` is the name of an input among several.
+    """
+    name = "x" if of_input is None else f"x[{of_input!r}]"
+    checked_names(value, names, name)
+    array = numeric(value, name)
     single = math.prod(shape) == 1 and array.ndim > 0 and math.prod(array.shape[1:]) == 1
     if array.ndim == 0 or (array.shape[1:] != shape and not single):
         wanted = str(("rows", *shape)).replace("'", "")
-        raise ValueError(f"x: must have the shape {wanted}, got {array.shape}")
+        raise ValueError(f"{name}: must have the shape {wanted}, got {array.shape}")
     return array.reshape(len(array), math.prod(shape))
 
 

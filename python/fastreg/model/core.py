@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, cast
-
-from numpy.typing import ArrayLike
 
 from fastreg import _core, losses, optimizers
 from fastreg import metrics as _metrics
-from fastreg.data import arrays
 from fastreg.internal.checks import NON_NEGATIVE, POSITIVE, SEED_LIMIT, check_int, check_name, check_real, describe
 from fastreg.internal.dataclasses import replace
 from fastreg.internal.forks import Lock
@@ -232,12 +229,6 @@ class CoreModel(Sharing, Labelled):
             graph = self.graph_for(shape)  # checking layer by layer says more
             graphs.shapes_of(self.layers, graph.shapes[: len(graph.inputs)], graph.calls, graph.reads)
             raise
-
-    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
-        """Sets all weights, in the order and the shapes in which the network has them."""
-        network = self.require_network("set_weights")
-        network.set_weights(arrays.network_weights(weights, network.weight_info(), "set_weights"))
-        self.weights_changed()
 
     def weight_count(self, shape: Shape) -> int:
         """The number of weights for a shape of the rows of the first input. It does not create them."""
@@ -472,8 +463,8 @@ class CoreModel(Sharing, Labelled):
         if self.network is not None:
             state["network"] = self.network.get_weights()
         if self.trainer is not None:
-            made = self.trainer
-            state["trainer"] = (made.step, made.epoch, made.get_moments(), made.averages_shown)
+            state["network"], moments, step, epoch, shown = self.trainer.get_state()
+            state["trainer"] = (step, epoch, moments, shown)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

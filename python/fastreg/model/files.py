@@ -60,21 +60,17 @@ def save(
     network = model.require_network("save")
     check_ending(path)
     description = model.description(model.known_shape())
-    tensors: Tensors = dict(zip((name for name, _, _ in network.weight_info()), network.get_weights(), strict=True))
     if model.feature_names is not None:
         description["feature_names"] = list(model.feature_names)
     if model.classes is not None and len(model.classes) == max(network.n_outputs, 2):
         description["classes"] = list(model.classes)
-    trainer = model.trainer
     if with_optimizer and model.losses:
         _check_losses(model)
         description |= training_description(model, for_file=True) | {"format": description["format"]}
-        description["state"] = {"step": trainer.step if trainer else 0, "epoch": trainer.epoch if trainer else 0}
-        if trainer and trainer.averages_shown:
-            description["state"]["averages_shown"] = True
-        if trainer and model.run_length is not None and _fits(model.run_length):
-            description["state"]["run_length"] = list(model.run_length)
-        tensors |= trainer.get_moments() if trainer else {}
+        weights, moments, description["state"] = _trained(model, network)
+    else:
+        weights, moments = network.get_weights(), {}
+    tensors = dict(zip((name for name, _, _ in network.weight_info()), weights, strict=True)) | moments
     text = json.dumps({**(extra or {}), **description}, allow_nan=False)
     _core.save_file(encoded(path), text, tensors)
     if text_of(path).lower().endswith(_OF_KERAS):
@@ -84,6 +80,20 @@ def save(
             UserWarning,
             stacklevel=3,
         )
+
+
+def _trained(model: CoreModel, network: _core.Network) -> tuple[list[NDArray[np.float32]], Tensors, dict[str, Any]]:
+    """The weights, the moments and the state, all of the same step, although another thread may fit the model."""
+    weights = [] if model.trainer is not None else network.get_weights()
+    if model.trainer is None:
+        return weights, {}, {"step": 0, "epoch": 0}
+    weights, moments, step, epoch, shown = model.trainer.get_state()
+    state: dict[str, Any] = {"step": step, "epoch": epoch}
+    if shown:
+        state["averages_shown"] = True
+    if model.run_length is not None and _fits(model.run_length):
+        state["run_length"] = list(model.run_length)
+    return weights, moments, state
 
 
 def _check_losses(model: CoreModel) -> None:

@@ -420,8 +420,7 @@ class Model(Batches):
             rows are not affected. An ``x`` without rows is allowed. Names of columns are compared as in ``predict``.
             With several inputs or outputs the call is ``p([a, b], out=[y1, y2])``, in the order of :attr:`input_names`
             and :attr:`output_names`; each list may be a dict by these names. With several outputs the result is a list.
-            With several inputs names of columns are not compared. If rows have other than one dimension, ``p`` takes
-            and gives them in their shapes.
+            If rows have other than one dimension, ``p`` takes and gives them in their shapes.
 
         Raises:
             ValueError: If the model is not built, or the word is unknown.
@@ -438,10 +437,9 @@ class Model(Batches):
             True
         """
         core = self._core
-        names = core.feature_names if len(core.input_names) == 1 else None
         given = core.matmul_precision if matmul_precision is None else matmul_precision
         precision = core.precision_of("freeze", given)
-        predictor = _core.Predictor(core.require_network("freeze"), names, precision)
+        predictor = _core.Predictor(core.require_network("freeze"), core.feature_names, precision)
         inputs, outputs = [shape or () for shape in core.input_shapes()], core.output_shapes(core.known_shape())
         if all(len(shape) == 1 for shape in (*inputs, *outputs)):
             return predictor

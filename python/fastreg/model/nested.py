@@ -7,9 +7,14 @@ Keras, except while one of them is being fitted. ``CoreModel`` counts the change
 
 from __future__ import annotations
 
-from typing import Any, cast
+import copy
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast
+
+from numpy.typing import ArrayLike
 
 from fastreg import _core
+from fastreg.data import arrays
 from fastreg.internal.layer_base import InputRule, Layer, Lowering, Shape, Symbol, Value
 from fastreg.model import adapted, graphs
 
@@ -166,10 +171,9 @@ def pull(core: Any, network: _core.Network, shapes: dict[int, Shape]) -> None:
         source = inner.build(shapes[place])
         if core.seen.get(place) == inner.version:
             continue
-        begin, stop = _range(network, first, end)
-        everything = network.get_weights()
-        everything[begin:stop] = source.get_weights()
-        network.set_weights(everything)
+        if place in core.seen:
+            core.version += 1  # models that this one is a part of have to take these weights, too
+        network.set_weights(source.get_weights(), _range(network, first, end)[0])
         core.seen[place] = inner.version
 
 
@@ -181,9 +185,14 @@ def push(core: Any) -> None:
         core.seen[place] = layer.core.version
 
 
+_S = TypeVar("_S", bound="Sharing")
+
+
 class Sharing:
     """The part of a ``CoreModel`` that keeps its weights those of the models and layers in it."""
 
+    owner: str
+    name: str
     layers: tuple[Layer, ...]
     graph: graphs.Graph | None
     network: _core.Network | None
@@ -196,6 +205,17 @@ class Sharing:
     graph_for: Any
     output_shapes: Any
     rebuild: Any
+    require_network: Any
+    __getstate__: Any
+    __setstate__: Any
+
+    def __copy__(self: _S) -> _S:
+        # The models in a model, and layers that are adapted to data, would be shared with the copy: training or
+        # adapting one would change a part of the other.
+        state = self.__getstate__()
+        made = type(self).__new__(type(self))
+        made.__setstate__(state | {"layers": copy.deepcopy(state["layers"])})
+        return made
 
     def _with_shared(self, network: _core.Network) -> _core.Network:
         """The network, with the weights and the trained layers that the models in this one have now."""
@@ -207,7 +227,12 @@ class Sharing:
     def share(self) -> None:
         """Takes the weights and the trained layers that the models in this one have now."""
         if self.seen and self.network is not None:
-            if self.flags != flags_of(self):
+            if self.flags != (flags := flags_of(self)):
+                if len(self.flags) != len(flags):
+                    raise ValueError(
+                        f"{self.owner}: the layers of a model in {self.name!r} must stay those that they were when "
+                        "it was built, but add or pop changed them; make it anew"
+                    )
                 self.rebuild(self.layers)
             self._pull(self.network)
 
@@ -217,6 +242,17 @@ class Sharing:
             places = [place for place, layer in enumerate(self.layers) if isinstance(layer, Nested)]
             pull(self, network, {i: graph.shapes[graph.reads_of(place)[0]] for i, place in enumerate(places)})
             self.flags = flags_of(self)
+
+    def set_weights(
+        self, weights: Sequence[ArrayLike], begin: int = 0, end: int | None = None, call: str = "set_weights"
+    ) -> None:
+        """Sets the weights with the indices from ``begin`` to ``end``, in the shapes in which the network has them.
+
+        The others are not touched: steps that another thread trains meanwhile are not undone.
+        """
+        network = self.require_network(call)
+        network.set_weights(arrays.network_weights(weights, network.weight_info()[begin:end], call), begin)
+        self.weights_changed()
 
     def weights_changed(self) -> None:
         """Is called after the weights have changed, so that models that share some of them know."""

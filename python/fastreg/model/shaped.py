@@ -38,6 +38,9 @@ class ShapedPredictor:
     ) -> None:
         self.predictor = predictor
         self.input_shapes, self.output_shapes = tuple(input_shapes), tuple(output_shapes)
+        known = getattr(predictor, "feature_names_in_", None)
+        of_inputs = list(known.values()) if isinstance(known, dict) else [known] * len(self.input_shapes)
+        self._names = [None if names is None else tuple(names) for names in of_inputs]
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         """The outputs for rows of features; as :class:`fastreg.Predictor`, with shapes.
@@ -48,7 +51,8 @@ class ShapedPredictor:
         """
         several = len(self.input_shapes) > 1
         given = self._listed(x, self.input_names) if several else [x]
-        rows = [flat_rows(part, shape) for part, shape in zip(given, self.input_shapes, strict=True)]
+        of_inputs = self.input_names if several else [None]
+        rows = [flat_rows(*each) for each in zip(given, self.input_shapes, self._names, of_inputs, strict=True)]
         flat_out = None if out is None else self._flat_out(out, len(rows[0]))
         made: Any = self.predictor(rows if several else rows[0], flat_out)
         if out is not None:

@@ -154,9 +154,7 @@ class BoundLayer:
             raise TypeError(f"set_weights: weights must be a list of arrays, got {describe(weights)}")
         if len(weights) != end - begin:
             raise ValueError(f"set_weights: layer {self.name!r} has {end - begin} arrays, got {len(weights)}")
-        everything: list[ArrayLike] = list(self._model.require_network("set_weights").get_weights())
-        everything[begin:end] = weights
-        self._model.set_weights(everything)
+        self._model.set_weights(weights, begin, end)
 
     def get_config(self) -> dict[str, Any]:
         """The fields of the description by name, with the layer's name in this model."""

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastreg.data import arrays
 from fastreg.model.core import CoreModel
 from fastreg.model.graphs import flat_range, layer_names
 
@@ -55,10 +54,7 @@ class BoundWeight:
             ValueError: If the shape differs, a value is not finite or a variance is negative; nothing has changed then.
             TypeError: If the value holds no real numbers.
         """
-        network = self._model.require_network("assign")
-        everything: list[ArrayLike] = list(network.get_weights())
-        everything[self._index] = value
-        network.set_weights(arrays.network_weights(everything, network.weight_info(), "assign"))
+        self._model.set_weights([value], self._index, self._index + 1, "assign")
         return self
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:

@@ -27,6 +27,13 @@ EPS = float(np.finfo(np.float32).eps)
 SIZES = (0, 1, 3, 4, 5, 7, 8, 9, 11, 15, 16, 17, 19, 35, 63, 64, 65, 131)
 
 
+def pytest_collection_modifyitems(items):
+    """Refuses names of tests with an address, which another process that runs some of the tests would not know."""
+    bad = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if bad:
+        raise pytest.UsageError(f"give the cases of {bad[0]} names with ids=, such as tests/helpers/ids.py makes")
+
+
 @pytest.fixture
 def rng(request):
     """Seeded by the test's name, so that neighbours do not share data and a failure repeats."""

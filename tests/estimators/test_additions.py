@@ -7,6 +7,7 @@ import pytest
 from fastreg import initializers, layers, losses, optimizers, regularizers, schedules
 from fastreg.layers import BatchNormalization, Dense, Dropout, Normalization
 from fastreg.sklearn import MLPClassifier, MLPRegressor
+from ids import stable_id
 from sklearn.base import clone
 from sklearn.utils.class_weight import compute_sample_weight
 
@@ -219,7 +220,7 @@ def test_weights_that_are_read_cannot_be_written():
     *[({"random_state": given}, ValueError, r"random_state must be None, an int in \[0, 2\*\*32\) or a numpy.random")
       for given in ("seed", -1, 2**32, 0.5, np.random.default_rng(0))],
     ({"monitor": "loss"}, ValueError, "monitor needs rows to validate on"),
-], ids=str)
+], ids=stable_id)
 def test_a_bad_parameter_is_named(kind, params, error, message):
     made = kind(**{"hidden_layer_sizes": (8, 6)} | params)
     with pytest.raises(error, match=message):

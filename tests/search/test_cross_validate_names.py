@@ -6,6 +6,7 @@ import pytest
 import sklearn.model_selection as theirs
 from fastreg import diagnosis, layers
 from fastreg.search import GridSearch, cross_val_predict, cross_val_score, cross_validate, nested_cross_validate
+from ids import stable_id
 from sklearn.linear_model import LogisticRegression
 
 X = np.random.default_rng(0).normal(size=(60, 3))
@@ -33,7 +34,7 @@ def network():
 SCORINGS = ["accuracy", hits, ["accuracy"], ["accuracy", "f1"], {"mine": "accuracy"}, {"a": hits}, one, two]
 
 
-@pytest.mark.parametrize("scoring", SCORINGS, ids=str)
+@pytest.mark.parametrize("scoring", SCORINGS, ids=stable_id)
 def test_scores_of_an_estimator_have_scikit_learns_names_and_values(scoring):
     cv = theirs.StratifiedKFold(3)
     expected = theirs.cross_validate(LogisticRegression(), X, Y, cv=cv, scoring=scoring, return_train_score=True)
@@ -44,7 +45,7 @@ def test_scores_of_an_estimator_have_scikit_learns_names_and_values(scoring):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-12)
 
 
-@pytest.mark.parametrize("scoring", [s for s in SCORINGS if s != ["accuracy", "f1"]], ids=str)
+@pytest.mark.parametrize("scoring", [s for s in SCORINGS if s != ["accuracy", "f1"]], ids=stable_id)
 def test_scores_of_a_network_have_the_same_names(scoring):
     names = [
         {name for name in cross_validate(model, X, Y, cv=3, seed=0, scoring=scoring) if name.startswith("test_")}
@@ -53,7 +54,7 @@ def test_scores_of_a_network_have_the_same_names(scoring):
     assert names[0] == names[1]
 
 
-@pytest.mark.parametrize("scoring", [["accuracy"], {"mine": "accuracy"}, one], ids=str)
+@pytest.mark.parametrize("scoring", [["accuracy"], {"mine": "accuracy"}, one], ids=stable_id)
 def test_one_score_of_a_list_is_one_score(scoring):
     options = {"cv": 3, "seed": 0, "epochs": 2}
     plain = cross_val_score(network(), X, Y, scoring="accuracy", **options)
@@ -84,7 +85,7 @@ def test_none_means_five_folds_on_all_processors():
         assert curve.test_scores.shape == (1, 5)
 
 
-@pytest.mark.parametrize("bad", [None, 3, 0.5, np.float64(1.0), np.array(2), "abc", (v for v in Y)], ids=repr)
+@pytest.mark.parametrize("bad", [None, 3, 0.5, np.float64(1.0), np.array(2), "abc", (v for v in Y)], ids=stable_id)
 @pytest.mark.parametrize("build", [LogisticRegression(), network()], ids=["estimator", "network"])
 def test_data_without_rows(build, bad):
     space = {"C": [1.0]} if isinstance(build, LogisticRegression) else {"batch_size": [8]}

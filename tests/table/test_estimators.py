@@ -7,6 +7,7 @@ import pytest
 from fastreg import cli
 from fastreg.table import Candidate, Recipe, TableClassifier, TableRegressor, read_table
 from fastreg.table.model import TableModel
+from sklearn.metrics import accuracy_score, r2_score
 
 N = 120
 RNG = np.random.default_rng(0)
@@ -46,6 +47,24 @@ def test_a_regressor_learns():
     assert model.score(table, score) > 0.95
     errors = model.predict(table) - score
     assert model.score(table, score) == pytest.approx(1 - np.sum(errors**2) / np.sum((score - score.mean()) ** 2))
+    weights = np.arange(200.0)
+    expected = r2_score(score, model.predict(table), sample_weight=weights)
+    assert model.score(table, score, sample_weight=weights) == pytest.approx(expected, rel=1e-6)
+
+
+def test_scores_weigh_rows_as_those_of_scikit_learn(classifier):
+    table, score = table_of(200, seed=1)
+    truth = np.where(score > 0, "yes", "no").astype(object)
+    weights = np.random.default_rng(0).uniform(0, 3, 200)
+    expected = accuracy_score(truth, classifier.predict(table), sample_weight=weights)
+    assert classifier.score(table, truth, weights) == pytest.approx(expected, rel=1e-6)
+    truth[:50] = None  # not known
+    expected = accuracy_score(truth[50:].astype(str), classifier.predict(table)[50:], sample_weight=weights[50:])
+    assert classifier.score(table, truth, weights) == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(ValueError, match=r"sample_weight: must have shape \(200,\)"):
+        classifier.score(table, truth, weights[1:])
+    with pytest.raises(ValueError, match="sample_weight: must not be 0 for every row"):
+        classifier.score(table, truth, np.where(np.arange(200) < 50, 1.0, 0.0))
 
 
 @pytest.mark.parametrize(

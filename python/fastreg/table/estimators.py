@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg import callbacks, search
+from fastreg.data.arrays import sample_weights
 from fastreg.internal.checks import (
     NON_NEGATIVE,
     POSITIVE,
@@ -356,6 +357,11 @@ class TableEstimator:
             raise ValueError(f"{type(self).__name__}: no row has a known target")
         return read, np.where(known, values, -1 if model.target.labels is not None else np.nan), given
 
+    def _score_weights(self, value: Any, given: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """The weights of the rows that are scored; 1 for None."""
+        weights = sample_weights(value, len(given), np.flatnonzero(given).astype(np.uint32))
+        return np.ones(np.count_nonzero(given)) if weights is None else weights[given].astype(np.float64)
+
     def save(self, path: StrOrBytesPath) -> None:
         """Writes the model with its reading of tables to one file, which ``fastreg predict`` takes too.
 
@@ -454,13 +460,15 @@ class TableClassifier(TableEstimator):
         outputs = self._outputs(table)
         return self._fitted().target.probabilities(outputs)
 
-    def score(self, table: Any, y: Any = None) -> float:
+    def score(self, table: Any, y: Any = None, sample_weight: Any = None) -> float:
         """The accuracy on the rows whose class is known; one that the training rows did not have counts as wrong.
 
         Args:
             table: As for :meth:`predict`.
             y: The name of a column or the classes; None for the column that was the target in ``fit``.
+            sample_weight: The weight of each row, >= 0; None, the default, weighs all rows alike.
         """
         read, truth, given = self._truth(table, y)
+        weights = self._score_weights(sample_weight, given)
         chosen = np.argmax(self._fitted().target.probabilities(self._outputs(read)), axis=1)
-        return float(np.mean(chosen[given] == truth[given]))
+        return float(np.average(chosen[given] == truth[given], weights=weights))

@@ -96,18 +96,19 @@ class TableRegressor(TableEstimator):
         self._measure(read.rows(given), truth[given])
         return self
 
-    def score(self, table: Any, y: Any = None) -> float:
+    def score(self, table: Any, y: Any = None, sample_weight: Any = None) -> float:
         """The coefficient of determination R² on the rows whose target is known, as in scikit-learn.
 
         Args:
             table: As for :meth:`predict`.
             y: The name of a column or the targets; None for the column that was the target in ``fit``.
+            sample_weight: The weight of each row, >= 0; None, the default, weighs all rows alike.
         """
         read, truth, given = self._truth(table, y)
-        target = self._fitted().target
-        errors = self._outputs(read)[given, 0].astype(np.float64) - truth[given]
-        spread = truth[given].astype(np.float64) - np.mean(truth[given], dtype=np.float64)
-        total = float(np.sum(spread**2))
+        weights, target = self._score_weights(sample_weight, given), self._fitted().target
+        wanted = truth[given].astype(np.float64)
+        errors = self._outputs(read)[given, 0].astype(np.float64) - wanted
+        total = float(np.sum(weights * (wanted - np.average(wanted, weights=weights)) ** 2))
         if total == 0.0:
             raise ValueError(f"{type(self).__name__}: R² needs targets that differ, got one value of {target.name!r}")
-        return 1.0 - float(np.sum(errors**2)) / total
+        return 1.0 - float(np.sum(weights * errors**2)) / total

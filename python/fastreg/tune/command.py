@@ -165,7 +165,9 @@ def _tell(data: Prepared, options: TuneOptions) -> None:
     if len(lines) > _MOST_LINES:
         say(f"... and {len(lines) - _MOST_LINES} more columns, which --report lists")
     if data.rows.left_out:
-        say(f"{data.rows.left_out} rows without a value of {data.target.name!r} are left out")
+        count = data.rows.left_out
+        rows = "1 row" if count == 1 else f"{count} rows"
+        say(f"{rows} without a value of {data.target.name!r} {'is' if count == 1 else 'are'} left out")
     if data.target.labels is not None:
         for label in filter(is_missing_word, data.target.labels):
             say(f"class {label!r} may mean a missing value; if so, --missing={quote(label)} leaves its rows out")

@@ -144,8 +144,10 @@ class Paused:
         self.arguments: dict[str, Any] = {}
         self.fingerprint: str | None = None
         self.epochs = 0
-        # The weights of the last epoch, or the averages that replace them, while the model has the best ones.
+        # The weights of the last epoch, or the averages that replace them, while the model has the best ones; and beside
+        # averages the moments, among which are the weights that training goes on from.
         self._latest: list[NDArray[np.float32]] | None = None
+        self._moments: dict[str, NDArray[np.float32]] | None = None
         self._states: list[dict[str, Any]] = []
 
     @classmethod
@@ -172,17 +174,20 @@ class Paused:
         return any(stopper.ended for stopper in self.stoppers)
 
     def _use_best(self) -> None:
+        trainer = core_of(self.model).trainer
         for stopper in self.stoppers:
             if stopper.best_weights is not None:
-                self._latest = self._latest or self.model.get_weights()
+                if self._latest is None:
+                    self._latest = self.model.get_weights()
+                    self._moments = trainer.get_moments() if trainer is not None and trainer.averages_shown else None
                 self.model.set_weights(stopper.best_weights)
 
     def _use_latest(self) -> None:
         if self._latest is None:
             return
         self.model.set_weights(self._latest)
-        self._latest = None
         trainer = core_of(self.model).trainer
-        if trainer is not None:
-            # Where these are averages, the optimizer still has the weights that training goes on from.
-            trainer.averages_shown = trainer.averages_shown
+        if trainer is not None and self._moments is not None:
+            trainer.set_moments(self._moments)
+            trainer.averages_shown = True
+        self._latest = self._moments = None

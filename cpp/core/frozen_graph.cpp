@@ -296,9 +296,9 @@ void FrozenGraph::join(const Job& job, const Node& node, std::size_t row, std::s
     for (std::size_t r = 0; r < rows; ++r) {
       const float* const from = x.data + r * x.ld;
       float* const to = y.data + r * y.ld;
-      if (node.kind == FrozenNode::Kind::concatenate)
+      if (node.kind == FrozenNode::Kind::concatenate || (k == 0 && width == cols))
         std::copy_n(from, width, to + first);
-      else if (k == 0 || width != cols)
+      else if (width != cols)
         broadcast_row(elementwise(node.kind), k, from, width, to, cols);
       else
         combine(job.kernels, node.kind, from, to, cols);

@@ -144,8 +144,8 @@ class Paused:
         self.arguments: dict[str, Any] = {}
         self.fingerprint: str | None = None
         self.epochs = 0
-        # The weights of the last epoch, or the averages that replace them, while the model has the best ones; and beside
-        # averages the moments, among which are the weights that training goes on from.
+        # The weights of the last epoch, or the averages that replace them, while the model has the best ones. Beside
+        # averages also the moments, among which are the weights that training goes on from.
         self._latest: list[NDArray[np.float32]] | None = None
         self._moments: dict[str, NDArray[np.float32]] | None = None
         self._states: list[dict[str, Any]] = []

@@ -225,3 +225,16 @@ def test_the_quick_look_at_features_refuses_what_it_cannot_read():
         _core.rows_within(x, None, 0, 1)
     with pytest.raises(TypeError, match="x must have dtype float32 or float64"):
         _core.rows_within(x.astype(np.uint8), None, 1, 1)
+
+
+def test_the_rows_that_are_trained_on_decide_and_not_others():
+    x = np.tile(BASE, (25, 1)).astype(np.float32)
+    rows = np.arange(1, len(x), 3)
+    x[rows, 1] *= 1e5  # every third row, between those that are examined of all
+    [message] = fit_of_rows(x, rows)
+    assert "1 (" in message
+    assert fit_of_rows(x, rows - 1) == []
+
+
+def fit_of_rows(x, rows):
+    return warned(lambda: network().fit(x, np.tile(Y, 25), rows=rows, verbose=0))

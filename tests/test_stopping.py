@@ -261,3 +261,12 @@ def test_a_signal_is_no_value():
         with pytest.raises(TypeError, match="pickle"):
             duplicate(callbacks.StopSignal())
     assert repr(pickle.loads(pickle.dumps(callbacks.TimeLimit(3)))) == "TimeLimit(3.0)"
+
+
+@pytest.mark.parametrize("make", [callbacks.StopSignal, lambda: callbacks.TimeLimit(60)])
+@pytest.mark.parametrize("hook", ["on_epoch_end", "on_train_batch_end", "on_test_end"])
+def test_a_hook_on_an_instance_without_hooks_is_called(make, hook):
+    seen, item = [], make()
+    setattr(item, hook, lambda *_: seen.append(hook))
+    tutorial().fit(X, Y, epochs=2, callbacks=[item], validation_data=(X, Y), verbose=0)
+    assert len(seen) >= 2

@@ -298,3 +298,11 @@ def test_names_of_this_library_do_not_import_scikit_learn():
         "assert not {'sklearn', 'scipy', 'pandas', 'optuna'} & set(sys.modules), sorted(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("compiled", [(), ("mae",), ("mae", "mse")])
+def test_a_model_gets_the_metrics_that_it_lacks(compiled, rng):
+    model, scores, x, y = trained("values", rng, ["mse", "mae"], compiled)
+    errors = model.predict(x)[ROWS, 0].astype(np.float64) - y[ROWS]
+    found = scores.score(model, x, y, ROWS)
+    assert found == pytest.approx({"mse": np.mean(errors**2), "mae": np.mean(np.abs(errors))}, rel=1e-5)

@@ -108,9 +108,10 @@ def _step(x: NDArray[Any], rows: NDArray[np.uint32] | None) -> int:
 
 
 def are_narrow(x: NDArray[Any], rows: NDArray[np.uint32] | None) -> bool:
-    """Whether :func:`warn_of_spreads` has nothing to say of features as the core reads them, seen in one quick pass.
+    """Whether all features that are examined are so small that :func:`warn_of_spreads` cannot have anything to say.
 
-    No standard deviation is above the largest magnitude.
+    No standard deviation is above the largest magnitude. Looking for that takes one pass over the rows. ``x`` is as
+    :func:`fastreg.data.arrays.features` returns it.
     """
     return x.dtype.kind != "f" or _core.rows_within(x, rows, _step(x, rows), _WIDEST)
 

@@ -18,7 +18,11 @@ __all__ = ["checked_random_state", "checked_validation_targets", "checked_weight
 
 
 def checked_random_state(owner: str, value: Any) -> Any:
-    """The ``RandomState`` of a parameter; raises ValueError for what is none."""
+    """The ``numpy.random.RandomState`` that the parameter ``random_state`` stands for.
+
+    Raises:
+        ValueError: If it stands for none, as a text or a negative number does.
+    """
     try:
         return check_random_state(value)
     except ValueError:

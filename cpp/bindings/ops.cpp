@@ -165,8 +165,8 @@ bool all_finite(const py::object& x) {
   return ops::all_finite(values);
 }
 
-// Whether all values of the rows with the places 0, step, 2 step, ... in `rows` are in [-limit, limit], which NaN is not.
-// Without `rows` they are the rows of x themselves.
+// Whether all values of the rows at the places 0, step, 2 step, ... of `rows` are in [-limit, limit], which NaN is not.
+// Without `rows` these are places of x.
 template <class Value>
 bool all_within(const Features& x, Span<const std::uint32_t> rows, std::size_t step, Value limit) {
   const std::size_t count = rows.data != nullptr ? rows.size : x.rows;

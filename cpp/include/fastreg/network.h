@@ -57,8 +57,8 @@ class Network {
   // Copies all weights as they are at one moment, even while another thread trains. There is one pointer for each of
   // weights().
   void get_weights(Span<float* const> out) const;
-  // Sets values.size weights, of which the first has the index `first` in weights(); the others stay as they are. Throws
-  // std::out_of_range if the network has fewer weights than that.
+  // Sets values.size weights, of which the first one has the index `first` in weights(). The others stay as they are.
+  // Throws std::out_of_range if the network has fewer weights than that.
   void set_weights(Span<const float* const> values, std::size_t first = 0);
 
   // out = network(x) in inference mode, where x is (n, n_features) and out is (n, n_outputs). The result of a row

@@ -5,7 +5,6 @@ value is a matrix with a row for each row of the batch. Here it has the shape of
 whose elements the row of the matrix has in C order.
 """
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
@@ -299,7 +298,7 @@ def _form(kind: Any) -> BriefForm:
 
 @lru_cache(maxsize=256)
 def _width_of(layer: Layer, widths: tuple[int, ...]) -> int:
-    return _core.layer_info(json.dumps(layer.to_config()), widths)[0]
+    return _core.layer_info(layer.to_config(), widths)[0]
 
 
 def every_layer(layers: Iterable[Layer]) -> list[Layer]:

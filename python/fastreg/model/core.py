@@ -8,7 +8,6 @@ package: ``fitting.py`` trains one, ``files.py`` writes and reads one, ``views.p
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
 from typing import Any, cast
@@ -224,7 +223,7 @@ class CoreModel(Sharing, Labelled):
 
     def _made_network(self, shape: Shape) -> _core.Network:
         try:
-            return _core.Network(json.dumps(self.description(shape)))
+            return _core.Network(self.description(shape))
         except ValueError:
             graph = self.graph_for(shape)  # checking layer by layer says more
             graphs.shapes_of(self.layers, graph.shapes[: len(graph.inputs)], graph.calls, graph.reads)
@@ -232,7 +231,7 @@ class CoreModel(Sharing, Labelled):
 
     def weight_count(self, shape: Shape) -> int:
         """The number of weights for a shape of the rows of the first input. It does not create them."""
-        _, info = _core.network_info(json.dumps(self.description(shape)))
+        _, info = _core.network_info(self.description(shape))
         return sum(math.prod(shape) for _, shape, _ in info)
 
     def untrained(self, seed: int | None, name: str | None = None) -> CoreModel:
@@ -389,7 +388,7 @@ class CoreModel(Sharing, Labelled):
             return trainer
         with self._making:
             if self.trainer is None:
-                self.trainer = _core.Trainer(network, json.dumps(training_description(self, for_file=False)))
+                self.trainer = _core.Trainer(network, training_description(self, for_file=False))
                 self.require_optimizer("fit").use()
             return self.trainer
 

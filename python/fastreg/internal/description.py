@@ -48,10 +48,13 @@ class Description:
     def __post_init__(self) -> None:
         """Checks every field by its annotation, in the order of the fields, and puts the checked values in place."""
         kind: Any = type(self)
-        owner, values, (names, defaults, checked) = kind.__name__, self.__dict__, _defaults(kind)
+        owner, values = kind.__name__, self.__dict__
+        checks, names, defaults, checked = _CHECKS.get(kind) or _checks(kind)
         # Those that are not the defaults, which were checked before.
-        given = tuple(compress(field_checks(kind), map(is_not, map(values.__getitem__, names), defaults)))
-        values |= checked | {name: check(owner, name, values[name]) for name, check in given}
+        given = compress(checks, map(is_not, map(values.__getitem__, names), defaults))
+        found = [(name, check(owner, name, values[name])) for name, check in given]
+        values.update(checked)
+        values.update(found)
         self._check_together()
 
     def _check_together(self) -> None:
@@ -77,7 +80,8 @@ class Description:
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form: the class name under ``"type"`` and every field."""
-        return _form(cast(Any, type(self))).of(self)
+        kind: Any = type(self)
+        return _form(kind).of(self)
 
     def get_config(self) -> dict[str, Any]:
         """The fields by name, as Keras has it: what ``from_config`` takes."""
@@ -107,14 +111,19 @@ def field_checks(kind: type[Description]) -> tuple[tuple[str, Check], ...]:
     return tuple((name, check) for name, check in checks if check is not None)
 
 
-@cache
-def _defaults(kind: Any) -> tuple[tuple[str, ...], tuple[object, ...], dict[str, object]]:
-    """The names of the fields that are checked, their defaults, and those of the defaults that are checked already.
+# The checks of the fields of a class, their names, their defaults, and those of the defaults that are checked already.
+_Checks = tuple[tuple[tuple[str, Check], ...], tuple[str, ...], tuple[object, ...], dict[str, object]]
 
-    In place of a default that is not allowed by itself stands something that no field has.
-    """
-    names, checked = tuple(name for name, _ in field_checks(kind)), checked_defaults(kind)
-    return names, tuple(checked.get(name, (object(),))[0] for name in names), {n: v for n, (_, v) in checked.items()}
+_CHECKS: dict[type, _Checks] = {}
+
+
+def _checks(kind: Any) -> _Checks:
+    """What an instance is checked by. In place of a default that is not allowed by itself is what no field has."""
+    checks, checked = field_checks(kind), checked_defaults(kind)
+    names = tuple(name for name, _ in checks)
+    defaults = tuple(checked.get(name, (object(),))[0] for name in names)
+    made = _CHECKS[kind] = (checks, names, defaults, {name: value for name, (_, value) in checked.items()})
+    return made
 
 
 @cache

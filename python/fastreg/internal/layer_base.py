@@ -8,7 +8,7 @@ whose elements the row of the matrix has in C order.
 import math
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
-from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from fastreg import _core
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, Rule, check_int, check_name, describe
@@ -181,7 +181,7 @@ class Layer(Part):
             if self.input_shape not in (None, shape):
                 raise ValueError(f"{owner}: input_dim {shape[0]} contradicts input_shape {self.input_shape}")
             self._set(input_shape=shape)
-        if self.input_shape not in (None, takes := self.required_shape):
+        if self.input_shape is not None and self.input_shape != (takes := self.required_shape):
             raise ValueError(f"{owner}: input_shape must be {takes}, got {self.input_shape}")
         for name in _MULTIPLIERS:
             if getattr(self, name) != 1.0 and name not in _core.schema()["layers"].get(owner, {"fields": ()})["fields"]:
@@ -210,7 +210,8 @@ class Layer(Part):
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form. What does nothing and was added later is not in it, so that files are as they ever were."""
-        return _form(cast(Any, type(self))).of(self)
+        kind: Any = type(self)
+        return _form(kind).of(self)
 
     def output_width(self, *widths: int) -> int:
         """Width of the output for widths of the inputs. Raises ValueError if the layer cannot take these."""

@@ -319,10 +319,9 @@ class CoreModel(Sharing, Labelled):
         for one in chosen_losses:
             one.check_fit("compile: loss")
         weights = check_weights(loss_weights, names)
-        entries, weighted = (
-            tuple(_metrics.listed(one, argument) for one in by_output(argument, value, names))
-            for argument, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics))
-        )
+        entries = tuple([_metrics.listed(one) for one in by_output("metrics", metrics, names)])
+        each = by_output("weighted_metrics", weighted_metrics, names)
+        weighted = tuple([_metrics.listed(one, "weighted_metrics") for one in each])
         if len(names) > 1 and chosen_losses:
             log_keys(names, resolved(entries, weighted, chosen_losses, self.output_widths(self.known_shape())))
         precision = self.precision_of("compile", matmul_precision)

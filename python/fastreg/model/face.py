@@ -35,11 +35,12 @@ class Face(Structure):
 
     # The name of the class in messages.
     _owner = "Model"
+    _core: CoreModel
+    # None before a fit. The type does not require programs to check for None after a fit.
+    history: History | Any
+
     def _take(self, core: CoreModel) -> None:
-        self._core = core
-        self.stop_training = False
-        # None before a fit. The type does not require programs to check for None after a fit.
-        self.history: History | Any = None
+        self.__dict__.update(_core=core, stop_training=False, history=None)
 
     @classmethod
     def _of(cls: type[_F], core: CoreModel) -> _F:

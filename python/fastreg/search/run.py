@@ -404,7 +404,8 @@ def _continue(result: FoldResult, known: Trial) -> None:
     trained = max(map(len, history.values()), default=0)
     missing = result.epochs - trained
     if missing > 0:
-        result.history = {key: values[:missing] + history.get(key, []) for key, values in before.items()}
+        # Either may lack a key, as that of a validation that is not in every epoch.
+        result.history = {key: before.get(key, [])[:missing] + history.get(key, []) for key in {**before, **history}}
         result.seconds += known.fit_seconds[result.fold]
         result.score_seconds += known.score_seconds[result.fold]
 

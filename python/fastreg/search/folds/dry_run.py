@@ -21,6 +21,7 @@ from fastreg.internal.keras_arguments import has_request, refuse_requests
 from fastreg.model.arguments import Given, shape_of
 from fastreg.model.core import CoreModel, core_of
 from fastreg.model.fitting import check_verbose
+from fastreg.model.given_callbacks import adds_keys
 from fastreg.model.labels import Classes, check_count, different, numbered, takes_labels, texts_of
 from fastreg.model.model import Model
 from fastreg.model.spreads import meets_dense, warn_of_spreads
@@ -342,6 +343,9 @@ def _check_fit_arguments(model: Model, given: Mapping[str, Any]) -> int:
         if not isinstance(item, Callback):
             hint = "; did you forget the parentheses?" if isinstance(item, type) else ""
             raise TypeError(f"fit: callbacks must be instances of callbacks.Callback, got {describe(item)}{hint}")
+    if any(map(adds_keys, items)):
+        return epochs  # only the fit knows the keys that a callback adds
+    for item in items:
         monitor = getattr(item, "monitor", None)
         if (isinstance(item, EarlyStopping) or monitors_validation(item)) and monitor not in keys:
             raise ValueError(

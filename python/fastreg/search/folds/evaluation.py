@@ -396,7 +396,7 @@ def _fit_sequential(
     if paused is None:
         callbacks = callbacks_of(wanted, FoldOfTrial(task.trial, task.fold, task.params))
     else:
-        callbacks = [*paused.stoppers, *paused.callbacks]
+        callbacks = paused.callbacks
     validation = _validation(context, task, fold, given, callbacks)
     if paused is not None or (task.keep_model and not final):
         paused = paused or Paused.of(model, callbacks)
@@ -421,7 +421,8 @@ def _fit_sequential(
         result.history, result.epochs = {}, paused.epochs
     else:
         try:
-            model.fit(fold.x, targets, **given)
+            with nullcontext() if paused is None else paused.judged():
+                model.fit(fold.x, targets, **given)
         finally:
             if model.history is not None:
                 result.history, result.epochs = model.history.history, start + len(model.history.epoch)

@@ -125,9 +125,14 @@ class TerminateOnNaN(Callback):
         True
     """
 
+    _aside = Callback._aside | {"stopped_step"}
+
     def __init__(self, raise_error: bool = False) -> None:
         self.raise_error = check_bool("TerminateOnNaN", "raise_error", raise_error)
         self.stopped_step: int | None = None
+
+    def __repr__(self) -> str:
+        return f"TerminateOnNaN(raise_error={self.raise_error})"
 
 
 _STOPS = {StopSignal: "set() ends the fits that have it", TimeLimit: "what can be set: seconds"}

@@ -82,7 +82,8 @@ class Search(SearchNames, Parameters, Generic[ModelT]):
         resume: Whether to continue from the journal, if there is one, with a ``build`` that returns the same models.
             The space of the journal may be narrower; its trials then count as evidence. Another ``build`` is refused.
             One that only trains its models differently before it returns them is not recognised: begin a new journal
-            then.
+            then. Other arguments of ``fit`` are refused, too. A callback of your own counts by its class and its
+            ``__repr__``, or without one by its public attributes; functions count by their names.
         time_limit: Seconds, > 0, after which running fits end and are discarded. The refit takes additional time.
         target_score: The mean score of a trial that ends the search at once.
         max_failures: The number of failed trials that are tolerated; one more ends the search. None: any number.

@@ -281,7 +281,7 @@ class Run:
         if trial.state == "ok":
             # Those that early stopping ended below it too: they had all the epochs that they wanted.
             trial.budget = None if trial.budget is None else self._epochs
-            self._reached(trial.score)
+            self._reached(trial.score, counts=not trial.has_failed)
         self._drop_paused(number)
         self._live.done += 1
         self._live.replayed += replayed
@@ -293,12 +293,17 @@ class Run:
             if allowed is not None and self._failed > allowed:
                 self._end("failures")
 
-    def _reached(self, mean: float) -> None:
-        """Handles a trial that reached the full budget: its score may be the best one, or reach the target."""
+    def _reached(self, mean: float, counts: bool) -> None:
+        """Handles a trial that reached the full budget: its score may be the best one, or reach the target.
+
+        Args:
+            mean: The score.
+            counts: Whether it can reach the target, as a score with an ``error_score`` in it cannot.
+        """
         best, target = self._live.best, self._limits.target
         if math.isnan(best) or (mean < best if self._lower_is_better else mean > best):
             self._live.best = mean
-        if target is not None and (mean <= target if self._lower_is_better else mean >= target):
+        if counts and target is not None and (mean <= target if self._lower_is_better else mean >= target):
             self._end("target")
 
     def _drop_paused(self, number: int) -> None:

@@ -58,8 +58,8 @@ class Space:
 
     Raises:
         TypeError: If a value or the constraint is of the wrong kind.
-        ValueError: If the list of mappings is empty, or a When names an unknown parameter, a value that it cannot have, or
-            itself by way of others.
+        ValueError: If the list of mappings is empty, or a When names an unknown parameter, a value that it cannot have,
+            or itself by way of others.
 
     Example:
         >>> from fastreg.search import Choice, LogUniform, Space, When

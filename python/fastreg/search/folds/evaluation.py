@@ -408,12 +408,13 @@ def _fit_sequential(
     if task.thresholds is not None:
         primary = context.scorers.scorers[0]
         watch = Watch(f"val_{primary.key}", primary.direction, task.thresholds.of(task.fold))
-        callbacks.append(watch)
+        callbacks.insert(0, watch)  # before others change the logs
     callbacks += _ends(task, stop)
     start = task.start if paused is None else paused.epochs
     epochs = given.get("epochs", 1)
-    if not final and (task.stop or 1) < epochs:
-        callbacks.append(EndsBefore(task.stop or 1))
+    ends = EndsBefore(task.stop or 1) if not final and (task.stop or 1) < epochs else None
+    if ends is not None:
+        callbacks.append(ends)
     check_verbose("fit", given.get("verbose", 0))  # for the refit; many folds at once show nothing
     given |= {"epochs": epochs, "initial_epoch": start, "verbose": 0, "callbacks": callbacks, **validation}
     targets = context.y if context.targets is None else context.targets
@@ -435,7 +436,7 @@ def _fit_sequential(
             result.state = "pruned"
     result.best_epoch = next((stopper.best_epoch + 1 for stopper in stoppers if stopper.best is not None), None)
     if paused is not None:
-        paused.end(result.epochs)
+        paused.end(result.epochs, ends is not None and ends.others)
     return paused
 
 

@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from fastreg import regularizers
-from fastreg.callbacks import Callback
+from fastreg.callbacks import Callback, CallbackList
 from fastreg.internal.description import Description
 from fastreg.model.core import core_of
+from fastreg.model.given_callbacks import checked_list
 from fastreg.model.model import Model
 from fastreg.optimizers import Optimizer
 from fastreg.regularizers import Regularizer
@@ -82,6 +83,7 @@ class Fingerprint:
             scored: The metrics that are scored, by their names in the model, and the metrics that a model is compiled
                 with if it lacks one of them.
         """
+        arguments, given = _listed(arguments), _listed(given)
         described = {"model": _described(model), "fit": _of_arguments(model, arguments, given)}
         if isinstance(model, Model):
             described["metrics"] = _of_metrics(model, {**given, **arguments}.get("callbacks"), scored)
@@ -191,8 +193,18 @@ def _is_ours(thing: Any) -> bool:
     return str(thing.__module__).partition(".")[0] == "fastreg"
 
 
+def _listed(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Arguments of ``fit`` with the callbacks of a :class:`CallbackList` in its place."""
+    given = arguments.get("callbacks")
+    if isinstance(given, CallbackList):
+        return {**arguments, "callbacks": checked_list(given)}
+    several = isinstance(given, (list, tuple)) and any(isinstance(item, CallbackList) for item in given)
+    return {**arguments, "callbacks": checked_list(given)} if several else arguments
+
+
 def with_settings(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of ``fit`` for a journal, with the settings of callbacks whose texts do not tell them."""
+    arguments = _listed(arguments)
     given = arguments.get("callbacks")
     items = [given] if isinstance(given, Callback) else given
     if not isinstance(items, (list, tuple)):

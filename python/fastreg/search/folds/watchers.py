@@ -52,7 +52,7 @@ class Watch(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compares."""
-        value = (logs or {}).get(self._key, math.nan)  # there is none in an epoch without validation
+        value = logged("search", self._key, (logs or {}).get(self._key, math.nan))  # not every epoch has a validation
         self.curve.append(value)
         if math.isnan(value):
             return
@@ -69,13 +69,18 @@ class EndsBefore(Callback):
 
     Args:
         epoch: The first epoch that is not trained, counted from 0; above the first one of the call.
+
+    Attributes:
+        others: Whether a callback before it in the list has ended the call, so that training must not go on.
     """
 
     def __init__(self, epoch: int) -> None:
         self._last = epoch - 1
+        self.others = False
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compares."""
+        self.others = self.others or bool(self.model.stop_training)
         if epoch == self._last:
             self.model.stop_training = True
 
@@ -234,7 +239,7 @@ class Paused:
         arguments: The arguments of ``fit`` that ``build`` returned with the model.
         fingerprint: The fingerprint of the model as it was built, or None.
         epochs: The number of epochs trained.
-        ended: Whether early stopping has ended the training, so that it cannot continue.
+        ended: Whether a callback has ended the training, so that it cannot continue.
     """
 
     def __init__(self, model: Model, callbacks: list[Callback]) -> None:
@@ -243,6 +248,7 @@ class Paused:
         self.arguments: dict[str, Any] = {}
         self.fingerprint: str | None = None
         self.epochs = 0
+        self._by_callback = False
         # The weights of the last epoch, or the averages that replace them, while the model has the best ones. Beside
         # averages also the moments, among which are the weights that training goes on from.
         self._latest: list[NDArray[np.float32]] | None = None
@@ -265,16 +271,22 @@ class Paused:
         """Within it, the hooks for loops of one's own that early stopping has do nothing."""
         return judged_by_the_core([stopper.original for stopper in self.stoppers])
 
-    def end(self, epochs: int) -> None:
-        """Takes note of where a budget of this many epochs ended, and puts the best weights in, to score with."""
+    def end(self, epochs: int, by_callback: bool) -> None:
+        """Takes note of where a budget of this many epochs ended, and puts the best weights in, to score with.
+
+        Args:
+            epochs: The epochs.
+            by_callback: Whether a callback has ended the training, and not the budget.
+        """
         self.epochs = epochs
+        self._by_callback = self._by_callback or by_callback
         self._states = [callback.get_state() for callback in self.callbacks]
         self._use_best()
 
     @property
     def ended(self) -> bool:
         """See above."""
-        return any(stopper.ended for stopper in self.stoppers)
+        return self._by_callback or any(stopper.ended for stopper in self.stoppers)
 
     def _use_best(self) -> None:
         trainer = core_of(self.model).trainer

@@ -144,3 +144,13 @@ def test_folds_do_not_share_a_backup(tmp_path):
         GridSearch(lambda params: (build(params), {"callbacks": [backup]}), {"rate": [0.1]}, cv=2, verbose=0).fit(X, Y)
     own = searched(lambda fold: [callbacks.BackupAndRestore(tmp_path / f"{fold.trial}-{fold.fold}")])
     assert found(own) == found(searched([]))
+
+
+@pytest.mark.parametrize("how", [
+    {"validation_steps": 1}, {"validation_steps": 1, "validation_split": 0.2, "validation_batch_size": 4},
+    {"validation_freq": [2, 3], "validation_data": (X[:10], Y[:10])},
+], ids=str)  # fmt: skip
+def test_the_refit_has_no_validation_and_needs_none(how):
+    search = RandomSearch(build, {"rate": LogUniform(1e-3, 1e-1)}, n_trials=2, cv=2, seed=1, verbose=0)
+    search.fit(X, Y, epochs=3, batch_size=16, callbacks=[callbacks.EarlyStopping("val_loss", patience=99)], **how)
+    assert list(search.best_model_.history.history) == ["loss"]

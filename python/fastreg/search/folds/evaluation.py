@@ -50,6 +50,9 @@ _INNER = 2**32 - 2
 # The values of history.stopped_by if the search has ended a fit.
 _OURS = ("stop_signal", "time_limit")
 
+# The arguments of fit that say how to validate.
+_OF_VALIDATION = tuple(f"validation_{name}" for name in ("split", "data", "freq", "steps", "batch_size"))
+
 # Longest traceback that is kept, in characters from its end.
 _LONGEST_ERROR = 10_000
 
@@ -475,7 +478,7 @@ def _refit(context: Context, task: Task, stop: StopSignal | None, result: FoldRe
     else:
         context.scorers.prepare(model)
         _tell(context, model, fold)
-        for name in ("validation_split", "validation_data"):
+        for name in _OF_VALIDATION:
             given.pop(name, None)
         made = callbacks_of(given.pop("callbacks", None), FoldOfTrial(task.trial, None, task.params))
         callbacks = [item for item in made if not monitors_validation(item)]

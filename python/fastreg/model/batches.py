@@ -16,6 +16,7 @@ from fastreg.model.arguments import checked_input_names, inputs_of, shape_of
 from fastreg.model.face import Face
 from fastreg.model.run import divergence_error
 from fastreg.model.step_rates import layer_rates, step_rates
+from fastreg.model.structure import told_as_model
 
 __all__ = ["Batches"]
 
@@ -23,6 +24,7 @@ __all__ = ["Batches"]
 Arrays = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 
 
+@told_as_model
 class Batches(Face):
     """The methods that train and test one batch."""
 

@@ -454,7 +454,11 @@ class CoreModel(Sharing, Labelled):
         Raises:
             RuntimeError: Within a callback, or while another thread fits the model.
         """
-        self.require_idle("pickle")
+        if self.fit_lock.locked():
+            raise RuntimeError(
+                "a model cannot be copied or pickled within a callback, nor while another thread fits it; "
+                "get_weights() gives its weights, and save() writes it to a file"
+            )
         self.share()  # takes over what has changed in the models in this one
         state = self.__dict__ | {"network": None, "trainer": None, "last_epoch": None}
         del state["fit_lock"], state["_making"], state["facts"], state["_report"]

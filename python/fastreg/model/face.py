@@ -18,7 +18,7 @@ from fastreg.internal.checks import check_bool, unknown_name
 from fastreg.internal.keras_arguments import refuse_requests
 from fastreg.model.assignments import FREE, check_deletion, checked_assignment
 from fastreg.model.core import CoreModel
-from fastreg.model.structure import Structure
+from fastreg.model.structure import Structure, told_as_model
 from fastreg.model.summary import is_unusual, summary_lines
 from fastreg.model.views import BoundLayer, FixedList
 from fastreg.model.weights import weights_of_model
@@ -30,6 +30,7 @@ _F = TypeVar("_F", bound="Face")
 _set = object.__setattr__
 
 
+@told_as_model
 class Face(Structure):
     """The base class of the models."""
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any, TypeVar
 
 from fastreg.internal.checks import describe, did_you_mean
@@ -16,11 +17,22 @@ from fastreg.model.nested import Nested
 from fastreg.model.views import BoundLayer
 from fastreg.model.weights import BoundWeight, weights_of_model
 
-__all__ = ["Structure"]
+__all__ = ["Structure", "told_as_model"]
 
 _S = TypeVar("_S", bound="Structure")
+_K = TypeVar("_K", bound=type)
 
 
+def told_as_model(kind: _K) -> _K:
+    """Lets Python's own messages name the methods of a base class by the class that users know, ``Model``."""
+    for name, member in vars(kind).items():
+        function = getattr(member, "__func__", member)  # of a class method
+        if isinstance(function, FunctionType):
+            function.__module__, function.__qualname__ = "fastreg.model.model", f"Model.{name}"
+    return kind
+
+
+@told_as_model
 class Structure:
     """Layers by name, weights as objects, configurations, and files of weights."""
 

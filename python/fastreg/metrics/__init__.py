@@ -290,7 +290,7 @@ def get(identifier: object, where: str = "metrics.get") -> Metric:
             f"CategoricalAccuracy() or SparseCategoricalAccuracy(), got {identifier!r}"
         )
     metric = _REGISTRY.resolve(where, identifier)
-    return type(metric)(name=identifier) if isinstance(identifier, str) else metric  # type: ignore[call-arg]
+    return type(metric)(name=identifier) if isinstance(identifier, str) else metric
 
 
 def names() -> list[str]:

@@ -88,8 +88,11 @@ def test_layers_without_a_mode(layer, training):
 
 @pytest.mark.parametrize("layer", [layers.Dropout(0.5), layers.GaussianNoise(0.1), layers.BatchNormalization()])
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("wrap", [lambda one: one, base, lambda one: layers.Residual([one]), lambda one: base(base(one))],
-                         ids=["alone", "model", "block", "model in a model"])
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda one: one, base, lambda one: layers.Residual([one]), lambda one: base(base(one))],
+    ids=["alone", "model", "block", "model in a model"],
+)
 def test_layers_with_a_mode(layer, training, wrap):
     a, kind = fr.Input((3,)), type(layer).__name__
     wrapped = wrap(layer)

@@ -27,6 +27,21 @@ from fastreg.optimizers import LearningRate
 __all__ = ["Face"]
 
 _F = TypeVar("_F", bound="Face")
+
+# Methods that a class derived from Keras's Model may have, and what takes their place.
+_NEVER_CALLED_HINTS = dict.fromkeys(
+    ("train_step", "compute_loss", "compute_metrics", "make_train_function"),
+    "compile takes losses and metrics that are functions, and fastreg.ops has the parts of a loop of your own",
+)
+_NEVER_CALLED_HINTS |= dict.fromkeys(
+    ("call", "forward"),
+    "fastreg.Model(inputs, outputs) makes a network of the values of layers that are called on each other",
+)
+_NEVER_CALLED_HINTS |= dict.fromkeys(
+    ("test_step", "make_test_function", "predict_step", "make_predict_function"),
+    "evaluate and predict can be derived, and callbacks can compute values of their own",
+)
+_NEVER_CALLED = _NEVER_CALLED_HINTS.keys()
 _set = object.__setattr__
 
 
@@ -39,6 +54,12 @@ class Face(Structure):
     _core: CoreModel
     # None before a fit. The type does not require programs to check for None after a fit.
     history: History | Any
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuses methods by which Keras's models are changed: a fit runs in the core and would never call them."""
+        super().__init_subclass__(**options)
+        for name in sorted(_NEVER_CALLED & vars(cls).keys()):
+            raise TypeError(f"{cls.__name__}: {name} would never be called; {_NEVER_CALLED_HINTS[name]}")
 
     def _take(self, core: CoreModel) -> None:
         self.__dict__.update(_core=core, stop_training=False, history=None)

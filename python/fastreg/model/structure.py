@@ -8,9 +8,9 @@ from __future__ import annotations
 from types import FunctionType
 from typing import Any, TypeVar
 
-from fastreg.internal.checks import describe, did_you_mean
+from fastreg.internal.checks import check_bool, describe, did_you_mean
 from fastreg.internal.keras_arguments import refuse_requests
-from fastreg.internal.layer_base import Symbol, batch_shape, check_shape
+from fastreg.internal.layer_base import Symbol, batch_shape, check_mode, check_shape
 from fastreg.model import files
 from fastreg.model.core import CoreModel
 from fastreg.model.nested import Nested
@@ -42,18 +42,22 @@ class Structure:
         """This model as a layer of another one, which has its layers and shares its weights."""
         return Nested(self._core, self)
 
-    def __call__(self, inputs: Any) -> Any:
+    def __call__(self, inputs: Any, *, training: bool | None = None) -> Any:
         """The value that this model makes in another one; of arrays the outputs, as ``predict``.
 
         Args:
             inputs: What a layer is called on, or a list of such for several inputs; or rows of features.
+            training: Keras's argument. None and, for arrays, False change nothing. Another value is accepted if the
+                model has no layer that computes something else in training, such as ``Dropout``.
 
         Raises:
-            ValueError: If a value has another shape than the input.
+            ValueError: If a value has another shape than the input, or ``training`` is refused.
         """
         parts = inputs if isinstance(inputs, (list, tuple)) else [inputs]
         if any(isinstance(part, Symbol) for part in parts):
-            return self.as_layer()(inputs)
+            return self.as_layer()(inputs, training=training)
+        if training is not None and check_bool("Model", "training", training):
+            check_mode(self.as_layer(), training)
         return self.predict(inputs)  # type: ignore[attr-defined]
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> BoundLayer:

@@ -24,20 +24,20 @@ class FileError : public std::system_error {
 
 // A tensor whose row-major values belong to the caller.
 struct TensorView {
-  std::string name;
-  std::vector<std::size_t> shape;
+  std::string name{};
+  std::vector<std::size_t> shape{};
   const float* data = nullptr;
 };
 
 struct NamedTensor {
-  std::string name;
-  std::vector<std::size_t> shape;
-  std::vector<float> data;
+  std::string name{};
+  std::vector<std::size_t> shape{};
+  std::vector<float> data{};
 };
 
 struct ModelFile {
-  std::string description;
-  std::vector<NamedTensor> tensors;  // in the order of their data
+  std::string description{};
+  std::vector<NamedTensor> tensors{};  // in the order of their data
 
   // The tensor with this name, or null if there is none.
   const NamedTensor* find(std::string_view name) const;
@@ -56,8 +56,8 @@ void write_model(const std::string& path, const std::string& description, const 
 ModelFile read_model(const std::string& path);
 
 struct TensorInfo {
-  std::string name;
-  std::vector<std::size_t> shape;
+  std::string name{};
+  std::vector<std::size_t> shape{};
   std::size_t size = 0;  // the number of values
 };
 

@@ -11,7 +11,7 @@ namespace fastreg {
 
 // One array of weights as the user sees it: row-major, without padding. Vectors have rows == 1 and one dimension.
 struct WeightInfo {
-  std::string name;   // layers.<index>.<kernel|bias|gamma|beta|moving_mean|moving_variance>
+  std::string name{};   // layers.<index>.<kernel|bias|gamma|beta|moving_mean|moving_variance>
   std::size_t rows = 0, cols = 0;
   bool vector = false, trainable = true;
   std::size_t size() const { return rows * cols; }

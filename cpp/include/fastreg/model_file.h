@@ -72,8 +72,8 @@ class ModelReader {
 
   const std::string& description() const;
   const std::vector<TensorInfo>& tensors() const;  // in the order of their data
-  // Copies n values of a tensor, starting at index `first` in row-major order. Throws std::out_of_range for values that
-  // the tensor does not have, and std::invalid_argument if the file has shrunk since it was opened.
+  // Copies n values of a tensor, starting at index `first` in row-major order. Throws std::out_of_range if there is no
+  // such tensor or it does not have these values, and std::invalid_argument if the file has shrunk since it was opened.
   void read(std::size_t tensor, std::size_t first, float* out, std::size_t n) const;
 
  private:

@@ -68,7 +68,7 @@ struct EarlyStopping {
   std::size_t monitor = 0;                // the index of the value in the logs of an epoch
   bool maximize = false;
   std::size_t patience = 0;               // epochs without improvement before the run stops
-  double min_delta = 0.0;                 // the smallest change that counts as an improvement
+  double min_delta = 0.0;                 // the smallest change that counts as an improvement, >= 0 and finite
   double baseline = 0.0;                  // with has_baseline: the value to exceed before epochs count as improvements
   bool has_baseline = false;
   std::size_t start_from_epoch = 0;       // epochs of the run before this one are not judged
@@ -129,7 +129,7 @@ struct FitOptions {
   // without validation have the values of training only, and early stopping by a value of validation skips it.
   Span<const std::uint8_t> validated{};
   bool observe_batches = false;           // whether FitObserver::batch_begins and batch_ended are called
-  std::optional<StopSignal> last_epoch{};   // if it is set, the run ends after the current epoch, as by the observer
+  std::optional<StopSignal> last_epoch{}; // if it is set, the run ends after the current epoch, as by the observer
 };
 
 // An observer of a run. It is called on the calling thread, between steps, with the caller's floating-point mode. It
@@ -219,7 +219,9 @@ class Trainer {
   void set_learning_rate(double rate);
 
   // The moments of the optimizer: the names in use (m, v), and one row-major array of each for every trainable weight.
-  // With averages of weights, "average" is one of them, and with accumulated gradients "accumulator".
+  // With averages of weights, "average" is one of them, and with accumulated gradients "accumulator". `moment` is an
+  // index in these names, and `weight` one in Network::weights(). Getting and setting throw std::out_of_range if there
+  // is no such moment or no such weight, or the weight is not trained.
   const std::vector<std::string>& moment_names() const;
   void get_moment(std::size_t moment, std::size_t weight, float* out) const;
   void set_moment(std::size_t moment, std::size_t weight, const float* values);

@@ -129,7 +129,7 @@ struct FitOptions {
   // without validation have the values of training only, and early stopping by a value of validation skips it.
   Span<const std::uint8_t> validated{};
   bool observe_batches = false;           // whether FitObserver::batch_begins and batch_ended are called
-  std::optional<StopSignal> last_epoch{}; // if it is set, the run ends after the current epoch, as by the observer
+  std::optional<StopSignal> last_epoch{};   // if it is set, the run ends after the current epoch, as by the observer
 };
 
 // An observer of a run. It is called on the calling thread, between steps, with the caller's floating-point mode. It

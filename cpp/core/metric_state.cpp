@@ -9,10 +9,12 @@
 #include <variant>
 
 #include "core/check_fields.h"
+#include "core/fork.h"
 #include "core/metric_set.h"
 #include "core/metrics/forms.h"
 #include "core/parameters.h"
 #include "core/run.h"
+#include "core/shapes.h"
 
 namespace fastreg {
 namespace {
@@ -21,6 +23,8 @@ namespace {
 constexpr std::size_t kBlock = 128;
 
 void check_rows(const MetricRows& rows, bool labels) {
+  require_data("y", rows.y, rows.rows);
+  if (!labels) require_data("target", rows.target, rows.rows);
   if (labels)
     for (std::size_t i = 0; i < rows.rows; ++i)
       if (rows.labels[i] < 0 || static_cast<std::size_t>(rows.labels[i]) >= rows.cols)
@@ -46,6 +50,8 @@ struct MetricState::Impl {
         target(cpu_backend(), takes_labels ? 0 : round_up(kBlock * ld, kLane)),
         row_values(kBlock * set.row_count()),
         block_sums(set.sum_count()) {
+    if (std::holds_alternative<metrics::Function>(metric))
+      throw std::invalid_argument("metric must not be a Function, which only a trainer calls");
     std::visit([](const auto& chosen) { check_description("metric", chosen); }, metric);
     set.check(true);
   }
@@ -76,7 +82,7 @@ struct MetricState::Impl {
     for (std::size_t i = before; i < epoch.weight.size(); ++i) epoch.weight[i] = 1.0f;
   }
 
-  std::mutex lock;
+  ForkSafe<std::mutex> lock;
   std::size_t cols, ld;
   bool labels, has_weights = false;
   MetricSet set;

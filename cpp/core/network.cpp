@@ -69,18 +69,18 @@ const std::vector<WeightInfo>& Network::weights() const { return graph_->paramet
 
 void Network::get_weight(std::size_t index, float* out) const {
   const std::lock_guard guard(graph_->lock);
-  graph_->parameters.segments().at(index).to_rows(graph_->weights.data(), out);
+  graph_->parameters.segment(index).to_rows(graph_->weights.data(), out);
 }
 
 void Network::set_weight(std::size_t index, const float* values) {
   const std::lock_guard guard(graph_->lock);
-  graph_->parameters.segments().at(index).from_rows(values, graph_->weights.data());
+  graph_->parameters.segment(index).from_rows(values, graph_->weights.data());
   ++graph_->assignments;
   ++graph_->changes;
 }
 
 void Network::set_weight_part(std::size_t index, std::size_t first, const float* values, std::size_t n) {
-  const Segment& segment = graph_->parameters.segments().at(index);
+  const Segment& segment = graph_->parameters.segment(index);
   require_part(segment.info, first, n);
   const std::lock_guard guard(graph_->lock);
   segment.from_values(first, values, n, graph_->weights.data());
@@ -89,9 +89,10 @@ void Network::set_weight_part(std::size_t index, std::size_t first, const float*
 }
 
 void Network::get_weights(Span<float* const> out) const {
+  const auto& segments = graph_->parameters.segments();
+  check_count("out", segments.size(), out.size);
   const std::lock_guard guard(graph_->lock);
-  for (std::size_t i = 0; i < out.size; ++i)
-    graph_->parameters.segments().at(i).to_rows(graph_->weights.data(), out[i]);
+  for (std::size_t i = 0; i < out.size; ++i) segments[i].to_rows(graph_->weights.data(), out[i]);
 }
 
 void Network::set_weights(Span<const float* const> values, std::size_t first) {
@@ -140,6 +141,8 @@ bool Network::run(Span<const Features> x, Span<const MatrixView<float>> out, boo
       require_columns(numbered("x", i, x.size), x[i].rows, x[i].cols, rows, graph_->wiring.widths[i]);
   for (std::size_t i = 0; i < out.size; ++i)
     require_shape(numbered("out", i, out.size).c_str(), out[i], rows, graph_->width(graph_->outputs[i].value));
+  for (std::size_t i = 0; i < x.size; ++i) require_data(numbered("x", i, x.size).c_str(), x[i].data, rows);
+  for (std::size_t i = 0; i < out.size; ++i) require_data(numbered("out", i, out.size).c_str(), out[i].data, rows);
   const std::lock_guard guard(graph_->lock);
   Prediction job{*graph_, x, out, rows, {}, check_finite};
   const std::size_t threads = graph_->inference_threads(rows);

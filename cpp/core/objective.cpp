@@ -114,7 +114,11 @@ struct ColumnCheck {
   [[noreturn]] void fail(const std::string& what) const {
     throw std::invalid_argument(std::string(name) + ": " + what);
   }
+  void present(const void* memory, std::size_t elements, const std::string& which) const {
+    if (memory == nullptr && elements > 0) fail(which + " must not be null");
+  }
   void inputs() const {
+    present(data.rows.data, data.rows.size, "rows");
     if (data.x.size() != graph.n_inputs())
       fail("x must be as many as inputs, " + counts(graph.n_inputs(), data.x.size()));
     if (data.size() == 0) fail("there must be at least one row");
@@ -123,6 +127,7 @@ struct ColumnCheck {
       const std::string x = numbered("x", i, data.x.size());
       if (data.x[i].rows != rows) fail(x + " must have as many rows as x[0], " + counts(rows, data.x[i].rows));
       if (data.x[i].cols != graph.width(i)) fail(x + " must have columns " + counts(graph.width(i), data.x[i].cols));
+      present(data.x[i].data, rows, x);
     }
     for (const std::uint32_t row : data.rows)
       if (row >= rows) fail("rows must be below " + counts(rows, row));
@@ -143,6 +148,7 @@ struct ColumnCheck {
   }
   void labels(Span<const std::int32_t> labels, std::size_t cols, const std::string& which) const {
     if (labels.size != rows) fail(which + " must be as many as rows of x, " + counts(rows, labels.size));
+    present(labels.data, labels.size, which);
     for (const std::int32_t label : labels)
       if (label < 0 || static_cast<std::size_t>(label) >= cols)
         fail(which + " must be in [0, " + std::to_string(cols) + "), got " + std::to_string(label));
@@ -151,10 +157,12 @@ struct ColumnCheck {
     if (y.stride < y.cols) fail("the stride of " + which + " must not be below its columns");
     if (y.rows != rows) fail(which + " must have as many rows as x, " + counts(rows, y.rows));
     if (y.cols != cols) fail(which + " must have columns " + counts(cols, y.cols));
+    present(y.data, y.rows, which);
   }
   void weights(Span<const float> weights, const std::string& which) const {
     if (!weights.empty() && weights.size != rows)
       fail(which + " must have as many values as x has rows, " + counts(rows, weights.size));
+    present(weights.data, weights.size, which);
     for (const float weight : weights)
       if (!(weight >= 0.0f) || std::isinf(weight))
         fail(which + " must be finite and >= 0, got " + std::to_string(weight));

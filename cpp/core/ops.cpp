@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/activations.h"
+#include "core/check_fields.h"
 #include "core/evaluator.h"
 #include "core/fork.h"
 #include "core/layers/layers.h"
@@ -241,6 +242,7 @@ void loss(const Loss& loss, Input y_in, Input target_in, Span<const std::int32_t
   require_shape("probabilities", probabilities, y_in.rows, y_in.cols);
   if (std::holds_alternative<losses::Function>(loss))
     throw std::invalid_argument("loss: a function of the program is computed by the program itself");
+  std::visit([](const auto& chosen) { check_description("loss", chosen); }, loss);
   const char* const refusal = std::visit([&](const auto& chosen) { return refusal_of(chosen, y_in.cols); }, loss);
   if (refusal != nullptr)
     throw std::invalid_argument(std::string("y: ") + refusal + ", got " + std::to_string(y_in.cols));
@@ -301,6 +303,11 @@ namespace {
 // The number of parameters from which a second thread pays. The pass then takes longer than about 20 us.
 constexpr std::size_t kParallelParameters = 200'000;
 
+const Optimizer& checked(const Optimizer& optimizer) {
+  std::visit([](const auto& chosen) { check_description("optimizer", chosen); }, optimizer);
+  return optimizer;
+}
+
 Penalty checked(const Penalty& penalty) {
   if (!(penalty.l1 >= 0.0f)) throw std::invalid_argument("l1 must be >= 0, got " + std::to_string(penalty.l1));
   if (!(penalty.l2 >= 0.0f)) throw std::invalid_argument("l2 must be >= 0, got " + std::to_string(penalty.l2));
@@ -320,7 +327,7 @@ struct Updater::Impl {
 Updater::Updater(const Optimizer& optimizer, float* parameters, std::size_t n, const Penalty& penalty)
     : impl_(new Impl{
           parameters, n,
-          OptimizerState(optimizer, {{0, n, checked(penalty), true}}, n, cpu_backend(),
+          OptimizerState(checked(optimizer), {{0, n, checked(penalty), true}}, n, cpu_backend(),
                          reinterpret_cast<std::uintptr_t>(parameters) / sizeof(float) % kLane),
           0, {}}) {}
 Updater::~Updater() = default;

@@ -54,6 +54,13 @@ void require_part(const WeightInfo& info, std::size_t first, std::size_t n) {
                             " from " + std::to_string(first) + " on");
 }
 
+const Segment& Parameters::segment(std::size_t index) const {
+  if (index >= segments_.size())
+    throw std::out_of_range("weights: the index must be below " + std::to_string(segments_.size()) + ", got " +
+                            std::to_string(index));
+  return segments_[index];
+}
+
 void Segment::to_rows(const float* base, float* out) const {
   if (panels)
     unpack_panels(base + offset, {out, info.rows, info.cols, info.cols});

@@ -82,6 +82,8 @@ class Parameters {
   void layout();
 
   const std::vector<Segment>& segments() const { return segments_; }
+  // One of them. Throws std::out_of_range if there is none with this index.
+  const Segment& segment(std::size_t index) const;
   // The indices of the segments in the order of their offsets.
   const std::vector<std::size_t>& order() const { return order_; }
   // The segment of a layer's weight, e.g. "bias"; kNoSegment where the layer has none of this name.

@@ -119,11 +119,13 @@ struct Predictor::Program {
     most_rows =
         std::max(packed.buffers.least_rows(), std::min(kBlockRows, kScratchFloats / packed.buffers.row_floats()));
   }
-  void check(std::size_t rows, std::size_t cols, const MatrixView<float>& out) const {
+  void check(const void* x, std::size_t rows, std::size_t cols, const MatrixView<float>& out) const {
     if (cols != n_features)
       throw std::invalid_argument("x must have " + std::to_string(n_features) + " columns, got " +
                                   std::to_string(cols));
     require_shape("out", out, rows, n_outputs);
+    require_data("x", x, rows);
+    require_data("out", out.data, rows);
   }
   void run(MatrixView<const float> x, MatrixView<float> out) const;
   bool run_converted(const Features& x, MatrixView<float> out) const;
@@ -201,7 +203,7 @@ std::string Predictor::summary() const {
 void Predictor::predict(MatrixView<const float> x, MatrixView<float> out) const {
   const Program* const program = program_.get();
   if (program == nullptr) return predict({&x, 1}, {&out, 1});
-  program->check(x.rows, x.cols, out);
+  program->check(x.data, x.rows, x.cols, out);
   program->run(x, out);
 }
 
@@ -211,20 +213,23 @@ bool Predictor::predict_features(const Features& x, MatrixView<float> out) const
     return true;
   }
   if (program_) {
-    program_->check(x.rows, x.cols, out);
+    program_->check(x.data, x.rows, x.cols, out);
     return program_->run_converted(x, out);
   }
+  const MatrixView<const float> given{static_cast<const float*>(x.data), x.rows, x.cols, x.stride};   // is not read
+  graph_->check({&given, 1}, {&out, 1});
   const Backend& backend = cpu_backend();
   const std::size_t ld = padded_ld(x.cols), most = std::min(x.rows, std::max<std::size_t>(1, kScratchFloats / ld));
-  const Buffer converted(backend, most * ld);
   bool within = true;
-  for (std::size_t row = 0; row < x.rows; row += most) {
-    const std::size_t rows = std::min(most, x.rows - row);
-    backend.kernels->gather_rows({x.data, x.type, x.stride, nullptr, row, converted.data(), x.cols, ld, {0, rows}});
-    within &= !has_lost(*backend.kernels, x, row, rows, converted.data(), ld);
-    predict(MatrixView<const float>{converted.data(), rows, x.cols, ld},
-            MatrixView<float>{out.data + row * out.stride, rows, out.cols, out.stride});
-  }
+  with_scratch<ScratchOfConversions>(backend, most * ld, [&](float* converted) {
+    for (std::size_t row = 0; row < x.rows; row += most) {
+      const std::size_t rows = std::min(most, x.rows - row);
+      backend.kernels->gather_rows({x.data, x.type, x.stride, nullptr, row, converted, x.cols, ld, {0, rows}});
+      within &= !has_lost(*backend.kernels, x, row, rows, converted, ld);
+      predict(MatrixView<const float>{converted, rows, x.cols, ld},
+              MatrixView<float>{out.data + row * out.stride, rows, out.cols, out.stride});
+    }
+  });
   return within;
 }
 

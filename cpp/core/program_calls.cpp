@@ -19,6 +19,8 @@ Function& function_at(const std::vector<Function*>& functions, std::size_t index
   if (index >= functions.size())
     throw std::invalid_argument(std::string(name) + " must be more than " + std::to_string(index) + ", got " +
                                 std::to_string(functions.size()));
+  if (functions[index] == nullptr)
+    throw std::invalid_argument(std::string(name) + "[" + std::to_string(index) + "] must not be null");
   return *functions[index];
 }
 

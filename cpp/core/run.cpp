@@ -422,14 +422,15 @@ bool Run::observe_epoch(const std::vector<double>& logs, bool last) {
   return stop;
 }
 
+// Releases the lock about every slice, so that calls of other threads get their turn, and tells the observer, if any.
 void Run::poll() {
   const auto now = Clock::now();
-  if (observer_ == nullptr || now - last_poll_ < ThreadChoice::kSlice) return;
+  if (now - last_poll_ < ThreadChoice::kSlice) return;
   last_poll_ = now;
   const std::size_t rows = sums_[0].rows;
   const double loss = rows > 0 ? s_.objective.loss(sums_, penalties_ / static_cast<double>(rows)) : 0.0;
   lock_.unlock();
-  observer_->poll(static_cast<std::size_t>(s_.epoch), next_in_epoch_, steps_, loss);
+  if (observer_ != nullptr) observer_->poll(static_cast<std::size_t>(s_.epoch), next_in_epoch_, steps_, loss);
   lock_.lock();
 }
 

@@ -265,8 +265,13 @@ const std::string& ModelReader::description() const { return open_->header.descr
 const std::vector<TensorInfo>& ModelReader::tensors() const { return open_->tensors; }
 
 void ModelReader::read(std::size_t tensor, std::size_t first, float* out, std::size_t n) const {
-  const std::size_t size = open_->tensors.at(tensor).size;
-  if (first > size || n > size - first) throw std::out_of_range("ModelReader: the tensor has fewer values");
+  if (tensor >= open_->tensors.size())
+    throw std::out_of_range("ModelReader: tensor must be below " + std::to_string(open_->tensors.size()) + ", got " +
+                            std::to_string(tensor));
+  const TensorInfo& info = open_->tensors[tensor];
+  if (first > info.size || n > info.size - first)
+    throw std::out_of_range("ModelReader: " + info.name + " has " + std::to_string(info.size) + " values, got " +
+                            std::to_string(n) + " from " + std::to_string(first) + " on");
   const std::size_t offset = open_->header.data + open_->header.tensors[tensor].begin + first * sizeof(float);
   naming(open_->path, [&] { open_->file.read_at(offset, out, n * sizeof(float)); });
 }

@@ -14,8 +14,10 @@ constexpr std::size_t kStackFloats = 4096;
 // The largest size of one scratch buffer in floats, unless a single row, or a group of packed rows, is longer. Where
 // layers are very wide, blocks have fewer rows, because a thread keeps its buffers until it ends.
 constexpr std::size_t kScratchFloats = std::size_t{1} << 18;
-// Owners of scratch memory: a call of a table's predictor keeps its own while it calls the network's.
+// Owners of scratch memory: a call of a table's predictor, or one that converts the rows of a graph, keeps its own
+// while it calls the network's.
 struct ScratchOfNetworks;
+struct ScratchOfConversions;
 struct ScratchOfTables;
 // A buffer that the thread keeps from call to call, for batches that are too large for the stack.
 template <class Owner>

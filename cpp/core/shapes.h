@@ -33,6 +33,11 @@ void require_shape(const char* name, MatrixView<T> matrix, std::size_t rows, std
   if (matrix.rows != rows || matrix.cols != cols || overlaps) refuse_shape(name, matrix, rows, cols);
 }
 
+// Throws std::invalid_argument if an array of some elements has no memory.
+inline void require_data(const char* name, const void* data, std::size_t elements) {
+  if (data == nullptr && elements > 0) throw std::invalid_argument(std::string(name) + " must not be null");
+}
+
 // How messages name one of several arrays: "x" alone, or "x[1]".
 inline std::string numbered(const char* name, std::size_t index, std::size_t count) {
   return count == 1 ? name : std::string(name) + "[" + std::to_string(index) + "]";

@@ -224,6 +224,8 @@ void TablePredictor::predict(MatrixView<const double> x, MatrixView<float> out) 
     throw std::invalid_argument("codes must have " + std::to_string(parts.n_codes) + " columns, got " +
                                 std::to_string(x.cols));
   require_shape("out", out, x.rows, parts.n_outputs);
+  require_data("codes", x.data, x.rows);
+  require_data("out", out.data, x.rows);
   const std::size_t most = std::clamp<std::size_t>(kScratchFloats / parts.row_floats, 1, kMostRows);
   with_scratch<ScratchOfTables>(cpu_backend(), parts.row_floats * std::min(most, x.rows), [&](float* scratch) {
     for (std::size_t row = 0; row < x.rows; row += most) {

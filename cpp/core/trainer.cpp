@@ -3,11 +3,13 @@
 #include "fastreg/trainer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
 
+#include "core/check_fields.h"
 #include "core/run.h"
 
 namespace fastreg {
@@ -36,15 +38,20 @@ void check_options(const FitOptions& options, const Graph& graph, const Columns&
                                 " epochs, got " + std::to_string(options.validated.size));
   if (options.observe_batches && !observed) throw std::invalid_argument("observe_batches needs an observer");
   check_rates(options.rates, columns);
-  if (!(options.time_limit >= 0.0)) throw std::invalid_argument("time_limit must be >= 0");
+  if (!(options.time_limit >= 0.0))
+    throw std::invalid_argument("time_limit must be >= 0, got " + shown(options.time_limit));
   if (options.rates.size > columns.count() && !observed &&
       options.rates.size / columns.count() / steps < options.epochs)
     throw std::invalid_argument("rates must be one, or one for each of " + std::to_string(options.epochs) + " x " +
                                 std::to_string(steps) + " steps, got " + std::to_string(options.rates.size));
-  for (const EarlyStopping& stopping : options.early_stopping)
-    if (stopping.monitor >= log_count)
-      throw std::invalid_argument("early_stopping: monitor must be below " + std::to_string(log_count) + ", got " +
-                                  std::to_string(stopping.monitor));
+  const Check stopping("early_stopping");
+  for (const EarlyStopping& one : options.early_stopping) {
+    if (one.monitor >= log_count)
+      stopping.fail("monitor must be below " + std::to_string(log_count) + ", got " + std::to_string(one.monitor));
+    stopping.require(one.min_delta >= 0.0 && std::isfinite(one.min_delta), "min_delta", ">= 0 and finite",
+                     one.min_delta);
+    stopping.require(!one.has_baseline || std::isfinite(one.baseline), "baseline", "finite", one.baseline);
+  }
 }
 
 // Owns the weights of rows that a fit works with.
@@ -100,6 +107,15 @@ struct Trainer::Impl {
     optimizer.set_steps(steps);
   }
 
+  // The weight that a moment is asked of.
+  const Segment& with_moment(std::size_t moment, std::size_t weight) const {
+    const std::size_t count = optimizer.moment_names().size();
+    if (moment >= count)
+      throw std::out_of_range("moment must be below " + std::to_string(count) + ", got " + std::to_string(moment));
+    const Segment& segment = graph.parameters.segment(weight);
+    if (!segment.info.trainable) throw std::out_of_range(segment.info.name + " is not trained and has no moments");
+    return segment;
+  }
   const float* found_moment(std::size_t i) const {
     return optimizer.found_moment(i, graph.weights.data(), graph.assignments);
   }
@@ -187,7 +203,9 @@ std::vector<double> Trainer::train_batch(const Dataset& batch, Span<const double
   Impl& i = *impl_;
   result = {};
   check_rates(rates, i.rate_columns);
-  if (rates.size > i.rate_columns.count()) throw std::invalid_argument("rates must be those of one step");
+  if (rates.size > i.rate_columns.count())
+    throw std::invalid_argument("rates must be those of one step, " + std::to_string(i.rate_columns.count()) +
+                                ", got " + std::to_string(rates.size));
   std::unique_lock lock(i.graph.lock);
   i.require_idle();
   if (i.graph.parameters.trainable() == 0) throw std::invalid_argument("layers: there are no weights to train");
@@ -240,19 +258,21 @@ void Trainer::set_learning_rate(double rate) {
 const std::vector<std::string>& Trainer::moment_names() const { return impl_->optimizer.moment_names(); }
 
 void Trainer::get_moment(std::size_t moment, std::size_t weight, float* out) const {
+  const Segment& segment = impl_->with_moment(moment, weight);
   const std::lock_guard guard(impl_->graph.lock);
-  impl_->graph.parameters.segments().at(weight).to_rows(impl_->found_moment(moment), out);
+  segment.to_rows(impl_->found_moment(moment), out);
 }
 
 void Trainer::set_moment(std::size_t moment, std::size_t weight, const float* values) {
+  const Segment& segment = impl_->with_moment(moment, weight);
   const std::lock_guard guard(impl_->graph.lock);
   impl_->require_idle();
-  impl_->graph.parameters.segments().at(weight).from_rows(values, impl_->optimizer.moment(moment));
+  segment.from_rows(values, impl_->optimizer.moment(moment));
 }
 
 void Trainer::set_moment_part(std::size_t moment, std::size_t weight, std::size_t first, const float* values,
                               std::size_t n) {
-  const Segment& segment = impl_->graph.parameters.segments().at(weight);
+  const Segment& segment = impl_->with_moment(moment, weight);
   require_part(segment.info, first, n);
   const std::lock_guard guard(impl_->graph.lock);
   impl_->require_idle();

@@ -339,9 +339,9 @@ void test_shapes_are_checked() {
   CHECK_THROWS(Predictor(std::vector{layer}), std::invalid_argument);
 }
 
-void test_does_not_allocate() {
+void test_does_not_allocate(const NetworkSpec& spec) {
 #if COUNTS_ALLOCATIONS
-  const Predictor predictor(tutorial_network(30, 100));
+  const Predictor predictor{Network(spec)};
   CHECK(allocations.load() > 0);
   for (const std::size_t rows : {1, 5, 32, 500, 20000}) {
     Batch batch(rows, 30);
@@ -358,6 +358,8 @@ void test_does_not_allocate() {
     check::context = text("allocations", {rows, static_cast<std::size_t>(made)});
     CHECK(made == 0);
   }
+#else
+  static_cast<void>(spec);
 #endif
 }
 
@@ -465,7 +467,12 @@ int main() {
   test_matmul_precision();
   test_other_types();
   test_shapes_are_checked();
-  test_does_not_allocate();
+  test_does_not_allocate(tutorial_network(30, 100).spec());
+  NetworkSpec residual{0, 0, {Dense{30, ActivationKind::relu}, Add{}, Dense{}}};
+  residual.inputs = {{"x", 30}};
+  residual.nodes = {{0, {0}}, {1, {0, 1}}, {2, {2}}};
+  residual.outputs = {{"y", 3}};
+  test_does_not_allocate(residual);
   test_a_graph_does_not_allocate();
   test_scratch_is_bounded();
   test_threads();

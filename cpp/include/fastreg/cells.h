@@ -11,8 +11,8 @@ namespace fastreg {
 
 // Text i is the bytes [offsets[i], offsets[i + 1]) of the data. There is one offset more than texts, and at least one.
 struct Texts {
-  Span<const std::int32_t> offsets;
-  Span<const char> data;
+  Span<const std::int32_t> offsets{};
+  Span<const char> data{};
 };
 
 // Writes the number of each text to `out`, NaN for an empty text. A text must be a plain decimal number: a minus sign
@@ -35,8 +35,8 @@ void to_rows(Span<const double> codes, Span<const double> offsets, Span<float> o
 struct LineColumn {
   const void* values = nullptr;
   ElementType type = ElementType::float64;
-  Span<const std::int64_t> chosen;
-  Texts labels;   // without offsets if the column has numbers
+  Span<const std::int64_t> chosen{};
+  Texts labels{};   // without offsets if the column has numbers
   std::size_t rows = 0;
 };
 

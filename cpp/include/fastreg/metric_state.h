@@ -32,7 +32,7 @@ class MetricFunction {
 class MetricState {
  public:
   // cols: the columns of outputs; labels: whether targets are labels. Throws std::invalid_argument if the metric does
-  // not take these.
+  // not take these, and for metrics::Function, which only a trainer calls.
   MetricState(const Metric& metric, std::size_t cols, bool labels);
   ~MetricState();
   MetricState(MetricState&&) noexcept;

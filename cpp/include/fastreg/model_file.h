@@ -24,20 +24,20 @@ class FileError : public std::system_error {
 
 // A tensor whose row-major values belong to the caller.
 struct TensorView {
-  std::string name;
-  std::vector<std::size_t> shape;
+  std::string name{};
+  std::vector<std::size_t> shape{};
   const float* data = nullptr;
 };
 
 struct NamedTensor {
-  std::string name;
-  std::vector<std::size_t> shape;
-  std::vector<float> data;
+  std::string name{};
+  std::vector<std::size_t> shape{};
+  std::vector<float> data{};
 };
 
 struct ModelFile {
-  std::string description;
-  std::vector<NamedTensor> tensors;  // in the order of their data
+  std::string description{};
+  std::vector<NamedTensor> tensors{};  // in the order of their data
 
   // The tensor with this name, or null if there is none.
   const NamedTensor* find(std::string_view name) const;
@@ -56,8 +56,8 @@ void write_model(const std::string& path, const std::string& description, const 
 ModelFile read_model(const std::string& path);
 
 struct TensorInfo {
-  std::string name;
-  std::vector<std::size_t> shape;
+  std::string name{};
+  std::vector<std::size_t> shape{};
   std::size_t size = 0;  // the number of values
 };
 
@@ -72,8 +72,8 @@ class ModelReader {
 
   const std::string& description() const;
   const std::vector<TensorInfo>& tensors() const;  // in the order of their data
-  // Copies n values of a tensor, starting at index `first` in row-major order. Throws std::out_of_range for values that
-  // the tensor does not have, and std::invalid_argument if the file has shrunk since it was opened.
+  // Copies n values of a tensor, starting at index `first` in row-major order. Throws std::out_of_range if there is no
+  // such tensor or it does not have these values, and std::invalid_argument if the file has shrunk since it was opened.
   void read(std::size_t tensor, std::size_t first, float* out, std::size_t n) const;
 
  private:

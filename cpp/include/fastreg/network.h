@@ -11,7 +11,7 @@ namespace fastreg {
 
 // One array of weights as the user sees it: row-major, without padding. Vectors have rows == 1 and one dimension.
 struct WeightInfo {
-  std::string name;   // layers.<index>.<kernel|bias|gamma|beta|moving_mean|moving_variance>
+  std::string name{};   // layers.<index>.<kernel|bias|gamma|beta|moving_mean|moving_variance>
   std::size_t rows = 0, cols = 0;
   bool vector = false, trainable = true;
   std::size_t size() const { return rows * cols; }
@@ -28,7 +28,7 @@ std::size_t width_of(const Layer& layer, const std::vector<std::size_t>& inputs)
 
 struct Graph;   // core/graph.h: layers as operations over one flat parameter buffer
 
-// A lock of the network serialises calls, so that threads may share it.
+// A lock of the network serialises calls, so that threads may share it. A fit releases it about every 50 ms.
 class Network {
  public:
   // Allocates the parameters and initialises them from spec.seed. Throws std::invalid_argument for an invalid spec and,
@@ -49,13 +49,14 @@ class Network {
 
   // In layer order; within a layer kernel, bias, or gamma, beta, moving_mean, moving_variance.
   const std::vector<WeightInfo>& weights() const;
+  // Throw std::out_of_range if there is no weight with this index.
   void get_weight(std::size_t index, float* out) const;
   void set_weight(std::size_t index, const float* values);
   // Sets a part of a weight: n values, starting at index `first` in row-major order. Throws std::out_of_range if these
   // values do not exist.
   void set_weight_part(std::size_t index, std::size_t first, const float* values, std::size_t n);
   // Copies all weights as they are at one moment, even while another thread trains. There is one pointer for each of
-  // weights().
+  // weights(); another number of them is a std::invalid_argument.
   void get_weights(Span<float* const> out) const;
   // Sets values.size weights, of which the first one has the index `first` in weights(). The others stay as they are.
   // Throws std::out_of_range if the network has fewer weights than that.

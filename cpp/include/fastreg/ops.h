@@ -1,7 +1,7 @@
 // Single operations on the caller's arrays, for benchmarks, tests and training loops of your own. Matrices are
 // row-major. An empty span (data null) means that an argument is left out. Each operation throws std::invalid_argument,
-// naming the argument, if shapes do not match. They run on the calling thread; only Updater::step and all_finite share
-// long arrays among threads.
+// naming the argument, if shapes do not match or a field of a loss or an optimizer is out of its range. They run on the
+// calling thread; only Updater::step and all_finite share long arrays among threads.
 #pragma once
 #include <cstdint>
 #include <memory>

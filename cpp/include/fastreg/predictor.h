@@ -17,7 +17,7 @@ namespace fastreg {
 // empty; with a statistic, y = activation(the normalised rows of x), and the three are empty.
 struct FrozenLayer {
   std::size_t in = 0, out = 0;
-  std::vector<float> kernel, bias, mean, scale;
+  std::vector<float> kernel{}, bias{}, mean{}, scale{};
   ActivationSpec activation{};
   bool rectified = false;
   RowStatistic statistic = RowStatistic::none;
@@ -33,8 +33,8 @@ struct FrozenNode {
     table_input, periodic, parametric_activation
   };
   Kind kind = Kind::chain;
-  std::vector<std::size_t> inputs;
-  std::vector<FrozenLayer> layers;   // only if kind is chain
+  std::vector<std::size_t> inputs{};
+  std::vector<FrozenLayer> layers{};   // only if kind is chain
   Dot dot{};                         // only if kind is dot
   CategoryEncoding encoding{};       // only if kind is category_encoding
   std::vector<float> table{};        // only if kind is embedding; table_input or periodic: the kernel, row-major;
@@ -47,9 +47,9 @@ struct FrozenNode {
   ActivationSpec activation{};       // only if kind is parametric_activation
 };
 struct FrozenNetwork {
-  std::vector<NetworkInput> inputs;
-  std::vector<FrozenNode> nodes;
-  std::vector<NetworkOutput> outputs;
+  std::vector<NetworkInput> inputs{};
+  std::vector<FrozenNode> nodes{};
+  std::vector<NetworkOutput> outputs{};
 };
 
 class FrozenGraph;   // core/frozen_graph.h

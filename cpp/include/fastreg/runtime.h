@@ -37,7 +37,7 @@ int thread_limit();
 void set_thread_limit(int n);
 
 struct BuildInfo {
-  std::string version, compiler, build_type;
+  std::string version{}, compiler{}, build_type{};
 };
 BuildInfo build_info();
 

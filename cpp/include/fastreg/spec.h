@@ -33,15 +33,15 @@ using Optimizer = Optimizers::Into<std::variant>;
 // A network is a graph of numbered values: first its inputs, then the output of each node, in order. A node applies a
 // layer to values with smaller numbers. Weights and random streams belong to the layer, not to the node.
 struct NetworkInput {
-  std::string name;
+  std::string name{};
   std::size_t n_features = 0;
 };
 struct Node {
   std::size_t layer = 0;             // index in NetworkSpec::layers
-  std::vector<std::size_t> inputs;   // values
+  std::vector<std::size_t> inputs{};   // values
 };
 struct NetworkOutput {
-  std::string name;
+  std::string name{};
   std::size_t value = 0;
 };
 
@@ -50,7 +50,7 @@ struct NetworkOutput {
 struct NetworkSpec {
   std::size_t n_features = 0;
   std::uint64_t seed = 0;
-  std::vector<Layer> layers;
+  std::vector<Layer> layers{};
   std::vector<NetworkInput> inputs{};
   std::vector<Node> nodes{};
   std::vector<NetworkOutput> outputs{};
@@ -63,16 +63,16 @@ struct NetworkSpec {
 
 // How one of several outputs is trained. The loss of the network is the weighted sum of the losses of its outputs.
 struct OutputTraining {
-  Loss loss;
-  std::vector<Metric> metrics;
+  Loss loss{};
+  std::vector<Metric> metrics{};
   float weight = 1.0f;
   std::vector<Metric> weighted_metrics{};   // metrics that use the weights of rows; `metrics` do not
 };
 
 struct TrainingSpec {
-  Loss loss;
-  Optimizer optimizer;
-  std::vector<Metric> metrics;
+  Loss loss{};
+  Optimizer optimizer{};
+  std::vector<Metric> metrics{};
   std::vector<OutputTraining> outputs{};   // for a network with several outputs, instead of loss and metrics
   // Which weights the optimizer's weight decay leaves out: those whose name is one of these, as in "layers.0.kernel",
   // or has one of these in its last part, as in "kernel". Without a value only kernels decay.

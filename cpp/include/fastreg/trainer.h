@@ -18,18 +18,18 @@ namespace fastreg {
 struct OutputTargets {
   // (n, columns of the output), or empty where its loss takes labels. For a loss of the program's own, any columns if
   // the output has no metrics.
-  MatrixView<const float> y;
-  Span<const std::int32_t> labels;        // (n) in [0, columns of the output), for the sparse loss
-  Span<const float> sample_weight;        // (n), only their ratios count, or empty: all 1
+  MatrixView<const float> y{};
+  Span<const std::int32_t> labels{};      // (n) in [0, columns of the output), for the sparse loss
+  Span<const float> sample_weight{};      // (n), only their ratios count, or empty: all 1
 };
 
 // Rows to train on or to score. All memory belongs to the caller and must not change during the call.
 struct Dataset {
-  Features x;                             // float32, float64 or uint8
-  MatrixView<const float> y;              // (n, n_outputs), or empty if the loss takes labels
-  Span<const std::int32_t> labels;        // (n) in [0, n_outputs), for the sparse loss
-  Span<const float> sample_weight;        // (n), of which only the ratios count; empty: all are 1
-  Span<const std::uint32_t> rows;         // the rows to use, in this order; if data is null, all rows
+  Features x{};                           // float32, float64 or uint8
+  MatrixView<const float> y{};            // (n, n_outputs), or empty if the loss takes labels
+  Span<const std::int32_t> labels{};      // (n) in [0, n_outputs), for the sparse loss
+  Span<const float> sample_weight{};      // (n), of which only the ratios count; empty: all are 1
+  Span<const std::uint32_t> rows{};       // the rows to use, in this order; if data is null, all rows
   // For a network with several inputs, inputs has all of them and x is not used. For one with several outputs, targets
   // has those of all outputs, and y, labels and sample_weight are not used.
   std::vector<Features> inputs{};
@@ -68,7 +68,7 @@ struct EarlyStopping {
   std::size_t monitor = 0;                // the index of the value in the logs of an epoch
   bool maximize = false;
   std::size_t patience = 0;               // epochs without improvement before the run stops
-  double min_delta = 0.0;                 // the smallest change that counts as an improvement
+  double min_delta = 0.0;                 // the smallest change that counts as an improvement, >= 0 and finite
   double baseline = 0.0;                  // with has_baseline: the value to exceed before epochs count as improvements
   bool has_baseline = false;
   std::size_t start_from_epoch = 0;       // epochs of the run before this one are not judged
@@ -111,8 +111,8 @@ struct FitOptions {
   // are fewer than the run has steps, FitObserver::rates supplies more. If weight decay or rates of dropout are on a
   // schedule, a row of Trainer::rate_columns() numbers stands for a learning rate: that, then the weight decay if it is
   // one of them, then the rate of each of NetworkSpec::scheduled.
-  Span<const double> rates;
-  std::vector<EarlyStopping> early_stopping;
+  Span<const double> rates{};
+  std::vector<EarlyStopping> early_stopping{};
   // Both are checked after every step. If they end a run within an epoch, the state is that of the end of the last
   // epoch.
   std::vector<StopSignal> stop_signals{};
@@ -163,10 +163,10 @@ struct Divergence {
 };
 
 struct FitResult {
-  std::vector<std::vector<double>> logs;
+  std::vector<std::vector<double>> logs{};
   StopReason reason = StopReason::completed;
-  std::vector<EarlyStoppingResult> early_stopping;
-  Divergence divergence;                  // is set if reason is diverged
+  std::vector<EarlyStoppingResult> early_stopping{};
+  Divergence divergence{};                // is set if reason is diverged
 };
 
 // How far a trainer is: what its member functions of these names return.
@@ -219,7 +219,9 @@ class Trainer {
   void set_learning_rate(double rate);
 
   // The moments of the optimizer: the names in use (m, v), and one row-major array of each for every trainable weight.
-  // With averages of weights, "average" is one of them, and with accumulated gradients "accumulator".
+  // With averages of weights, "average" is one of them, and with accumulated gradients "accumulator". `moment` is an
+  // index in these names, and `weight` one in Network::weights(). Getting and setting throw std::out_of_range if there
+  // is no such moment or no such weight, or the weight is not trained.
   const std::vector<std::string>& moment_names() const;
   void get_moment(std::size_t moment, std::size_t weight, float* out) const;
   void set_moment(std::size_t moment, std::size_t weight, const float* values);

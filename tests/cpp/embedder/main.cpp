@@ -10,24 +10,14 @@
 
 int main() {
   using namespace fastreg;
-  NetworkSpec spec;
-  spec.n_features = 2;
-  spec.seed = 1;
-  spec.layers = {Dense{}};
-  Network network(spec);
-  TrainingSpec training;
-  training.optimizer = SGD{0.1f};
-  Trainer trainer(network, training);
+  Network network({.n_features = 2, .seed = 1, .layers = {Dense{}}});
+  Trainer trainer(network, {.optimizer = SGD{.learning_rate = 0.1f}});
   const float x[4][2] = {{0, 0}, {0, 1}, {1, 0}, {1, 1}};
   const float y[4] = {1, 4, 3, 6};   // 2 x0 + 3 x1 + 1
-  Dataset data;
-  data.x = {x[0], 4, 2, 2};
-  data.y = {y, 4, 1, 1};
-  FitOptions options;
-  options.epochs = 500;
+  const Dataset data{.x = {x[0], 4, 2, 2}, .y = {y, 4, 1, 1}};
   FitResult result;
   set_num_threads(2);
-  trainer.fit(data, nullptr, options, nullptr, result);
+  trainer.fit(data, nullptr, {.epochs = 500}, nullptr, result);
 
   const float unseen[2] = {2, -1};
   float prediction = 0;

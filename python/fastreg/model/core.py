@@ -17,7 +17,7 @@ from fastreg import _core, losses, optimizers
 from fastreg import metrics as _metrics
 from fastreg.internal.checks import NON_NEGATIVE, POSITIVE, SEED_LIMIT, check_int, check_name, check_real, describe
 from fastreg.internal.dataclasses import replace
-from fastreg.internal.forks import Lock
+from fastreg.internal.forks import Lock, Turn
 from fastreg.internal.layer_base import Join, Shape, told
 from fastreg.layers import Input, Layer
 from fastreg.losses import Loss
@@ -76,7 +76,7 @@ class CoreModel(Sharing, Labelled):
         run_length: The length of the last run, which turns a schedule in epochs into one in steps; None before a fit.
         last_epoch: What ends a running fit after the current epoch; None outside of one.
         facts: What is known of the layers.
-        fit_lock: Is held during a fit. Other calls do not wait for it, but raise an error.
+        fitted: Whose turn it is to train the model. Other calls do not wait for it, but raise an error.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class CoreModel(Sharing, Labelled):
         self._make_locks()
 
     def _make_locks(self) -> None:
-        self.fit_lock, self.facts, self._report = Lock(), Facts(), Report()
+        self.fitted, self.facts, self._report = Turn(), Facts(), Report()
         self._making = Lock()  # is held while the network or the trainer is created
 
     # Layers and weights.
@@ -213,7 +213,7 @@ class CoreModel(Sharing, Labelled):
             raise ValueError(f"build: the model takes {told(self.input_shape or ())}, got {got}")
         if (network := self.network) is not None:
             return self._with_shared(network)
-        with self._making:
+        with self._making.held:
             if self.network is None:
                 network = self._made_network(shape)
                 adapted.set_statistics(self, network, shape)
@@ -349,9 +349,9 @@ class CoreModel(Sharing, Labelled):
     @learning_rate.setter
     def learning_rate(self, value: LearningRate) -> None:
         optimizer = self.require_optimizer("learning_rate")
-        if self.fit_lock.locked() and self.trainer is not None:
+        if self.fitted.taken() and (trainer := self.trainer) is not None:
             value = check_real("learning_rate", "the value", value, POSITIVE)
-            self.trainer.set_learning_rate(value)
+            trainer.set_learning_rate(value)
         self.optimizer = replace(optimizer, learning_rate=value)
 
     def resolved_metrics(self, shape: Shape | None = None) -> list[list[Metric]]:
@@ -387,7 +387,7 @@ class CoreModel(Sharing, Labelled):
         network = self.require_network("fit") if shape is None else self.build(shape)
         if (trainer := self.trainer) is not None:
             return trainer
-        with self._making:
+        with self._making.held:
             if self.trainer is None:
                 self.trainer = _core.Trainer(network, json.dumps(training_description(self, for_file=False)))
                 self.require_optimizer("fit").use()
@@ -397,7 +397,7 @@ class CoreModel(Sharing, Labelled):
 
     def require_idle(self, call: str) -> None:
         """Raises RuntimeError within a callback, and while another thread fits the model."""
-        if self.fit_lock.locked():
+        if self.fitted.taken():
             raise RuntimeError(f"{call}: not within a callback, nor while another thread fits the model")
 
     def require_layers(self, call: str) -> None:
@@ -459,7 +459,7 @@ class CoreModel(Sharing, Labelled):
         self.require_idle("pickle")
         self.share()  # takes over what has changed in the models in this one
         state = self.__dict__ | {"network": None, "trainer": None, "last_epoch": None}
-        del state["fit_lock"], state["_making"], state["facts"], state["_report"]
+        del state["fitted"], state["_making"], state["facts"], state["_report"]
         if self.network is not None:
             state["network"] = self.network.get_weights()
         if self.trainer is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
+from threading import Lock
 from typing import Any, Literal, cast, overload
 
 from numpy.typing import ArrayLike
@@ -221,9 +222,9 @@ class Model(Batches):
             RuntimeError: Within a callback, or while another thread fits this model.
         """
         refuse_requests("fit", keras)
-        if not self._core.fit_lock.acquire(blocking=False):
-            raise RuntimeError("fit: the model is being fitted already, by another thread or around this callback")
-        try:
+        with (own := Lock()):
+            if not self._core.fitted.begin(own):
+                raise RuntimeError("fit: the model is being fitted already, by another thread or around this callback")
             return fitting.fit(
                 self._core,
                 self,
@@ -246,8 +247,6 @@ class Model(Batches):
                 rows=rows,
                 validation_rows=validation_rows,
             )
-        finally:
-            self._core.fit_lock.release()
 
     @overload
     def evaluate(

@@ -324,7 +324,7 @@ def test_a_closed_journal_is_free_though_a_child_has_not_closed_it_yet(tmp_path)
 LOCKS = COMMON + """
 from fastreg.internal.forks import Lock, Turn
 from fastreg.search.folds.preprocessing import Once
-mine, theirs, my_turn, their_turn = Lock(), Lock(), Turn(), Turn()
+mine, theirs, my_turn, their_turn = Lock(), Lock(), Turn(Lock()), Turn(Lock())
 mine.held.acquire()
 own = threading.Lock()
 own.acquire()

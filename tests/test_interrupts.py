@@ -40,7 +40,7 @@ def elsewhere(call):
 
 LOCKS = COMMON + """
 from fastreg.internal.forks import Lock, Turn
-lock, turn = Lock(), Turn()
+lock, turn = Lock(), Turn(Lock())
 def use():
     with lock.held, (own := threading.Lock()):
         turn.begin(own)

@@ -60,26 +60,27 @@ class Lock:
             self.held = threading.RLock()
 
 
-_gate = Lock()
-
-
 class Turn:
     """Which call has its turn, of calls that exclude each other. They do not wait: a second one is refused.
 
     A call takes a new ``threading.Lock`` by ``with`` and passes it to :meth:`begin`. Its turn ends when that lock is
     open, so an exception of a signal handler cannot leave the turn taken (see :class:`Lock`). In a forked child it ends
     unless the thread that forked has it.
+
+    Args:
+        gate: Is held while a turn begins, so who holds it may rely on what :meth:`taken` says.
     """
 
-    __slots__ = ("__weakref__", "_current")
+    __slots__ = ("__weakref__", "_current", "_gate")
 
-    def __init__(self) -> None:
+    def __init__(self, gate: Lock) -> None:
+        self._gate = gate
         self._current: tuple[threading.Lock, int] | None = None
         in_child(self)
 
     def begin(self, own: threading.Lock) -> bool:
         """Whether the caller, who holds the lock ``own``, got the turn."""
-        with _gate.held:
+        with self._gate.held:
             if self.taken():
                 return False
             self._current = own, threading.get_ident()

@@ -77,6 +77,7 @@ class CoreModel(Sharing, Labelled):
         last_epoch: What ends a running fit after the current epoch; None outside of one.
         facts: What is known of the layers.
         fitted: Whose turn it is to train the model. Other calls do not wait for it, but raise an error.
+        changing: Is held while layers, network, trainer and what ``compile`` set are replaced, or read together.
     """
 
     def __init__(
@@ -108,8 +109,8 @@ class CoreModel(Sharing, Labelled):
         self._make_locks()
 
     def _make_locks(self) -> None:
-        self.fitted, self.facts, self._report = Turn(), Facts(), Report()
-        self._making = Lock()  # is held while the network or the trainer is created
+        self.changing = Lock()
+        self.fitted, self.facts, self._report = Turn(self.changing), Facts(), Report()
 
     # Layers and weights.
 
@@ -213,7 +214,7 @@ class CoreModel(Sharing, Labelled):
             raise ValueError(f"build: the model takes {told(self.input_shape or ())}, got {got}")
         if (network := self.network) is not None:
             return self._with_shared(network)
-        with self._making.held:
+        with self.changing.held:
             if self.network is None:
                 network = self._made_network(shape)
                 adapted.set_statistics(self, network, shape)
@@ -348,11 +349,12 @@ class CoreModel(Sharing, Labelled):
 
     @learning_rate.setter
     def learning_rate(self, value: LearningRate) -> None:
-        optimizer = self.require_optimizer("learning_rate")
-        if self.fitted.taken() and (trainer := self.trainer) is not None:
-            value = check_real("learning_rate", "the value", value, POSITIVE)
-            trainer.set_learning_rate(value)
-        self.optimizer = replace(optimizer, learning_rate=value)
+        with self.changing.held:
+            optimizer = self.require_optimizer("learning_rate")
+            if self.fitted.taken() and self.trainer is not None:
+                value = check_real("learning_rate", "the value", value, POSITIVE)
+                self.trainer.set_learning_rate(value)
+            self.optimizer = replace(optimizer, learning_rate=value)
 
     def resolved_metrics(self, shape: Shape | None = None) -> list[list[Metric]]:
         """The metrics of each output, the weighted ones last; the accuracy that fits stands for ``"accuracy"``."""
@@ -387,8 +389,9 @@ class CoreModel(Sharing, Labelled):
         network = self.require_network("fit") if shape is None else self.build(shape)
         if (trainer := self.trainer) is not None:
             return trainer
-        with self._making.held:
+        with self.changing.held:
             if self.trainer is None:
+                network = self.network or network  # another thread may have replaced it
                 self.trainer = _core.Trainer(network, json.dumps(training_description(self, for_file=False)))
                 self.require_optimizer("fit").use()
             return self.trainer
@@ -456,14 +459,16 @@ class CoreModel(Sharing, Labelled):
         Raises:
             RuntimeError: Within a callback, or while another thread fits the model.
         """
-        self.require_idle("pickle")
-        self.share()  # takes over what has changed in the models in this one
-        state = self.__dict__ | {"network": None, "trainer": None, "last_epoch": None}
-        del state["fitted"], state["_making"], state["facts"], state["_report"]
-        if self.network is not None:
-            state["network"] = self.network.get_weights()
-        if self.trainer is not None:
-            state["network"], moments, step, epoch, shown = self.trainer.get_state()
+        with self.changing.held:
+            self.require_idle("pickle")
+            self.share()  # takes over what has changed in the models in this one
+            network, trainer, state = self.network, self.trainer, dict(self.__dict__)
+        state |= {"network": None, "trainer": None, "last_epoch": None}
+        del state["fitted"], state["changing"], state["facts"], state["_report"]
+        if network is not None:
+            state["network"] = network.get_weights()
+        if trainer is not None:
+            state["network"], moments, step, epoch, shown = trainer.get_state()
             state["trainer"] = (step, epoch, moments, shown)
         return state
 

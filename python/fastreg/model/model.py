@@ -135,10 +135,11 @@ class Model(Batches):
             TypeError: If an argument is of the wrong kind.
             RuntimeError: Within a callback.
         """
-        self._core.require_idle("compile")
         refuse_requests("compile", keras)
         given = optimizer.description if type(optimizer) is BoundOptimizer else optimizer
-        self._core.compile(given, loss, metrics, loss_weights, weighted_metrics, matmul_precision)
+        with self._core.changing.held:
+            self._core.require_idle("compile")
+            self._core.compile(given, loss, metrics, loss_weights, weighted_metrics, matmul_precision)
 
     def fit(
         self,

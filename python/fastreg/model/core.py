@@ -16,7 +16,7 @@ from fastreg import _core, losses, optimizers
 from fastreg import metrics as _metrics
 from fastreg.internal.checks import NON_NEGATIVE, POSITIVE, SEED_LIMIT, check_int, check_name, check_real, describe
 from fastreg.internal.dataclasses import replace
-from fastreg.internal.forks import Lock
+from fastreg.internal.forks import Lock, Turn
 from fastreg.internal.layer_base import Join, Shape, told
 from fastreg.layers import Input, Layer
 from fastreg.losses import Loss
@@ -75,7 +75,8 @@ class CoreModel(Sharing, Labelled):
         run_length: The length of the last run, which turns a schedule in epochs into one in steps; None before a fit.
         last_epoch: What ends a running fit after the current epoch; None outside of one.
         facts: What is known of the layers.
-        fit_lock: Is held during a fit. Other calls do not wait for it, but raise an error.
+        fitted: Whose turn it is to train the model. Other calls do not wait for it, but raise an error.
+        changing: Is held while layers, network, trainer and what ``compile`` set are replaced, or read together.
     """
 
     def __init__(
@@ -107,8 +108,8 @@ class CoreModel(Sharing, Labelled):
         self._make_locks()
 
     def _make_locks(self) -> None:
-        self.fit_lock, self.facts, self._report = Lock(), Facts(), Report()
-        self._making = Lock()  # is held while the network or the trainer is created
+        self.changing = Lock()
+        self.fitted, self.facts, self._report = Turn(self.changing), Facts(), Report()
 
     # Layers and weights.
 
@@ -212,7 +213,7 @@ class CoreModel(Sharing, Labelled):
             raise ValueError(f"build: the model takes {told(self.input_shape or ())}, got {got}")
         if (network := self.network) is not None:
             return self._with_shared(network)
-        with self._making:
+        with self.changing.held:
             if self.network is None:
                 network = self._made_network(shape)
                 adapted.set_statistics(self, network, shape)
@@ -346,11 +347,12 @@ class CoreModel(Sharing, Labelled):
 
     @learning_rate.setter
     def learning_rate(self, value: LearningRate) -> None:
-        optimizer = self.require_optimizer("learning_rate")
-        if self.fit_lock.locked() and self.trainer is not None:
-            value = check_real("learning_rate", "the value", value, POSITIVE)
-            self.trainer.set_learning_rate(value)
-        self.optimizer = replace(optimizer, learning_rate=value)
+        with self.changing.held:
+            optimizer = self.require_optimizer("learning_rate")
+            if self.fitted.taken() and self.trainer is not None:
+                value = check_real("learning_rate", "the value", value, POSITIVE)
+                self.trainer.set_learning_rate(value)
+            self.optimizer = replace(optimizer, learning_rate=value)
 
     def resolved_metrics(self, shape: Shape | None = None) -> list[list[Metric]]:
         """The metrics of each output, the weighted ones last; the accuracy that fits stands for ``"accuracy"``."""
@@ -385,8 +387,9 @@ class CoreModel(Sharing, Labelled):
         network = self.require_network("fit") if shape is None else self.build(shape)
         if (trainer := self.trainer) is not None:
             return trainer
-        with self._making:
+        with self.changing.held:
             if self.trainer is None:
+                network = self.network or network  # another thread may have replaced it
                 self.trainer = _core.Trainer(network, training_description(self, for_file=False))
                 self.require_optimizer("fit").use()
             return self.trainer
@@ -395,7 +398,7 @@ class CoreModel(Sharing, Labelled):
 
     def require_idle(self, call: str) -> None:
         """Raises RuntimeError within a callback, and while another thread fits the model."""
-        if self.fit_lock.locked():
+        if self.fitted.taken():
             raise RuntimeError(f"{call}: not within a callback, nor while another thread fits the model")
 
     def require_layers(self, call: str) -> None:
@@ -454,18 +457,20 @@ class CoreModel(Sharing, Labelled):
         Raises:
             RuntimeError: Within a callback, or while another thread fits the model.
         """
-        if self.fit_lock.locked():
-            raise RuntimeError(
-                "a model cannot be copied or pickled within a callback, nor while another thread fits it; "
-                "get_weights() gives its weights, and save() writes it to a file"
-            )
-        self.share()  # takes over what has changed in the models in this one
-        state = self.__dict__ | {"network": None, "trainer": None, "last_epoch": None}
-        del state["fit_lock"], state["_making"], state["facts"], state["_report"]
-        if self.network is not None:
-            state["network"] = self.network.get_weights()
-        if self.trainer is not None:
-            state["network"], moments, step, epoch, shown = self.trainer.get_state()
+        with self.changing.held:
+            if self.fitted.taken():
+                raise RuntimeError(
+                    "a model cannot be copied or pickled within a callback, nor while another thread fits it; "
+                    "get_weights() gives its weights, and save() writes it to a file"
+                )
+            self.share()  # takes over what has changed in the models in this one
+            network, trainer, state = self.network, self.trainer, dict(self.__dict__)
+        state |= {"network": None, "trainer": None, "last_epoch": None}
+        del state["fitted"], state["changing"], state["facts"], state["_report"]
+        if network is not None:
+            state["network"] = network.get_weights()
+        if trainer is not None:
+            state["network"], moments, step, epoch, shown = trainer.get_state()
             state["trainer"] = (step, epoch, moments, shown)
         return state
 

@@ -182,11 +182,13 @@ class Face(Structure):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._core.require_idle("trainable")
-        checked = check_bool(self._core.owner, "trainable", value)
-        if not self._core.layers and not checked:
-            raise ValueError(f"{self._core.owner}: trainable: there are no layers that could be left untrained")
-        self._core.set_trainable(range(len(self._core.layers)), checked)
+        core = self._core
+        with core.changing.held:
+            core.require_idle("trainable")
+            checked = check_bool(core.owner, "trainable", value)
+            if not core.layers and not checked:
+                raise ValueError(f"{core.owner}: trainable: there are no layers that could be left untrained")
+            core.set_trainable(range(len(core.layers)), checked)
 
     @property
     def input_names(self) -> list[str]:
@@ -265,7 +267,9 @@ class Face(Structure):
         refuse_requests("summary", keras)
         shown = check_bool("summary", "show_trainable", show_trainable)
         zeros = check_bool("summary", "show_sparsity", show_sparsity)
-        (print_fn or print)("\n".join(summary_lines(self._core, shown, zeros)))
+        with self._core.changing.held:  # another thread may change the layers
+            lines = summary_lines(self._core, shown, zeros)
+        (print_fn or print)("\n".join(lines))
 
     @property
     def matmul_precision(self) -> str | None:

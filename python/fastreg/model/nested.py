@@ -197,7 +197,7 @@ class Sharing:
     layers: tuple[Layer, ...]
     graph: graphs.Graph | None
     network: _core.Network | None
-    fit_lock: Any
+    fitted: Any
     version: int
     seen: dict[int, int]
     flags: tuple[bool, ...]
@@ -220,7 +220,7 @@ class Sharing:
 
     def _with_shared(self, network: _core.Network) -> _core.Network:
         """The network, with the weights and the trained layers that the models in this one have now."""
-        if not self.seen or self.fit_lock.locked():
+        if not self.seen or self.fitted.taken():
             return network
         self.share()
         return cast(_core.Network, self.network)

@@ -88,14 +88,16 @@ class Sequential(Model):
     def add(self, layer: Part | BoundLayer | Model, **keras: object) -> None:
         """Appends a layer. Existing weights are kept; the optimizer is reset. Keras's ``rebuild`` changes nothing."""
         refuse_requests("add", keras)
-        self._core.require_idle("add")
-        self._core.append([_described(layer)])
+        with self._core.changing.held:
+            self._core.require_idle("add")
+            self._core.append([_described(layer)])
 
     def pop(self, **keras: object) -> None:
         """Removes the last layer. Other weights stay; the optimizer is reset. Keras's ``rebuild`` changes nothing."""
         refuse_requests("pop", keras)
-        self._core.require_idle("pop")
-        self._core.pop()
+        with self._core.changing.held:
+            self._core.require_idle("pop")
+            self._core.pop()
 
     def build(self, input_shape: int | tuple[int | None, ...]) -> None:  # type: ignore[override]
         """Creates the weights for a number of features: n, ``(n,)`` or ``(None, n)``. Does nothing if they exist.

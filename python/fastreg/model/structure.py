@@ -208,10 +208,11 @@ class Structure:
         Raises:
             ValueError: If the configuration is not one that :meth:`get_compile_config` returned.
         """
-        self._core.require_idle("compile")
         from fastreg.model import configs
 
-        configs.compile_from_config(self._core, config)
+        with self._core.changing.held:
+            self._core.require_idle("compile")
+            configs.compile_from_config(self._core, config)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shapes of the outputs for a shape of the input, ``(None, units)`` each.
@@ -243,4 +244,5 @@ class Structure:
         """The table of ``summary`` for notebooks."""
         from fastreg.model.summary import summary_html
 
-        return summary_html(self._core)
+        with self._core.changing.held:  # another thread may change the layers
+            return summary_html(self._core)

@@ -123,9 +123,10 @@ class BoundLayer:
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._model.require_idle("trainable")
-        owner = type(self.description).__name__
-        self._model.set_trainable([self._index], check_bool(owner, "trainable", value))
+        with self._model.changing.held:
+            self._model.require_idle("trainable")
+            owner = type(self.description).__name__
+            self._model.set_trainable([self._index], check_bool(owner, "trainable", value))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name != "trainable":

@@ -322,13 +322,17 @@ def test_a_closed_journal_is_free_though_a_child_has_not_closed_it_yet(tmp_path)
 
 
 LOCKS = COMMON + """
-from fastreg.internal.forks import Lock
+from fastreg.internal.forks import Lock, Turn
 from fastreg.search.folds.preprocessing import Once
-mine, theirs = Lock(), Lock()
-mine.acquire()
+mine, theirs, my_turn, their_turn = Lock(), Lock(), Turn(Lock()), Turn(Lock())
+mine.held.acquire()
+own = threading.Lock()
+own.acquire()
+begun = [my_turn.begin(own)]
 once, computing, finish = Once(), threading.Event(), threading.Event()
 def other():
-    with theirs:
+    with theirs.held, (their := threading.Lock()):
+        begun.append(their_turn.begin(their))
         def compute():
             computing.set()
             finish.wait()
@@ -337,12 +341,28 @@ def other():
 thread = threading.Thread(target=other)
 thread.start()
 computing.wait()
-answer = ask(lambda: [mine.locked(), theirs.locked(), mine.acquire(blocking=False), once.get("key", lambda: 2)])
+def closed(lock):  # to another thread
+    found = []
+    def look():
+        found.append(not lock.held.acquire(blocking=False))
+        if not found[0]:
+            lock.held.release()
+    looker = threading.Thread(target=look)
+    looker.start()
+    looker.join()
+    return found[0]
+def look():
+    return [closed(mine), closed(theirs), my_turn.taken(), their_turn.taken()]
+answer = ask(lambda: [*look(), once.get("key", lambda: 2)])
+before = look()
 finish.set()
 thread.join()
-print(json.dumps([answer, mine.locked(), theirs.locked(), once.get("key", lambda: 3)]))
+mine.held.release()
+own.release()
+print(json.dumps([begun, before, answer, look(), once.get("key", lambda: 3)]))
 """
 
 
 def test_locks_of_lost_threads_are_open_in_the_child():
-    assert last_json(run_program(LOCKS)) == [[True, False, False, 2], True, False, 1]
+    held, open_ = [True] * 4, [False] * 4
+    assert last_json(run_program(LOCKS)) == [[True, True], held, [True, False, True, False, 2], open_, 1]

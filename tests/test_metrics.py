@@ -231,3 +231,28 @@ def test_every_name_is_a_metric():
 def test_an_accuracy_is_not_known_without_a_loss(name):
     with pytest.raises(ValueError, match=rf"^metrics\.get: which accuracy is meant .*BinaryAccuracy.*, got '{name}'$"):
         metrics.get(name)
+
+
+@pytest.mark.parametrize("make", [
+    lambda at: fr.metrics.BinaryAccuracy(threshold=at),
+    lambda at: fr.metrics.Precision(thresholds=at),
+    lambda at: fr.metrics.TruePositives(thresholds=at),
+])
+def test_a_threshold_of_logits_is_refused(make, rng):
+    """Keras's programs with from_logits have threshold=0; here 0.5 gives the same number."""
+    x = rng.normal(size=(50, 1)).astype(np.float32)
+    y = x[:, 0] + rng.normal(size=50) > 0
+    loss = fr.losses.BinaryCrossentropy(from_logits=True)
+    model = fr.Sequential([fr.layers.Dense(1, kernel_initializer="ones")], seed=0)
+    model.compile("adam", loss, [make(0.0)])
+    with pytest.raises(ValueError, match=r"must have thresholds? > 0, got 0.0: .*from_logits=True.*thresholds?=0.5"):
+        model.fit(x, y, verbose=0)
+    model.compile("adam", loss, [make(0.5)])
+    model.fit(x, y, epochs=1, verbose=0)
+    logits, value = model.predict(x)[:, 0], model.evaluate(x, y, verbose=0)[1]
+    right = np.count_nonzero((logits > 0) & y)
+    found = max(1, np.count_nonzero(logits > 0))
+    expected = {"binary_accuracy": np.mean((logits > 0) == y), "precision": right / found}
+    assert value == pytest.approx(expected.get(make(0.5).name, right))
+    model.compile("adam", "mse", [make(0.0)])  # outputs are no probabilities then
+    model.fit(x, y, verbose=0)

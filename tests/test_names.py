@@ -281,6 +281,87 @@ def test_members_of_a_model():
     assert pickle.loads(pickle.dumps(model)).seed == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("state_dict", "save_weights"),
+        ("parameters", "model.weights|get_weights"),
+        ("eval", "no mode"),
+        ("to", "float32"),
+        ("forward", "predict"),
+        ("predict_classes", "argmax"),
+        ("fit_generator", "train_on_batch"),
+        ("add_loss", "loss="),
+        ("outputs", "docs/networks.md"),
+    ],
+)
+def test_members_of_other_models(name, hint):
+    """What PyTorch's modules and Keras's models have, by name: the error says what takes its place."""
+    model = fr.Sequential([fr.Input((2,)), fr.layers.Dense(1)], seed=0)
+    with pytest.raises(AttributeError, match=rf"no attribute '{name}'; fastreg does not have it: .*({hint})"):
+        getattr(model, name)
+    assert not hasattr(model, name)
+
+
+@pytest.mark.parametrize("first", [[], [fr.Input((2,))]])
+def test_members_of_other_layers(first):
+    model = fr.Sequential([*first, layers.Dense(1)], seed=0)
+    assert model.built == bool(first)
+    with pytest.raises(AttributeError, match=r"no attribute 'output'; fastreg does not have it: .*networks\.md"):
+        _ = model.layers[0].output
+
+
+@pytest.mark.parametrize("name", ["step", "apply_gradients", "state_dict", "param_groups", "lr"])
+def test_members_of_other_optimizers(name):
+    model = fr.Sequential([layers.Dense(1)], seed=0)
+    model.compile("adam", "mse")
+    for optimizer in (optimizers.Adam(), model.optimizer):
+        with pytest.raises(AttributeError, match=rf"'Adam' object has no attribute '{name}'; fastreg does not have it"):
+            getattr(optimizer, name)
+        with pytest.raises(AttributeError, match=r"has no attribute '_quux'$|^_quux$"):
+            _ = optimizer._quux
+    assert pickle.loads(pickle.dumps(optimizers.Adam(0.5))) == optimizers.Adam(0.5)
+
+
+@pytest.mark.parametrize(
+    ("make", "hint"),
+    [
+        (lambda: optimizers.Adam(lr=0.1), r"'lr'; learning_rate is its name here"),
+        (lambda: optimizers.Adam(betas=(0.9, 0.99)), r"'betas'; beta_1 and beta_2 are its names here"),
+        (lambda: optimizers.SGD(eps=1.0), r"'eps'$"),
+        (lambda: layers.Dropout(p=0.5), r"'p'; rate is its name here"),
+        (lambda: layers.Dense(3, bias=False), r"'bias'; use_bias is its name here"),
+        (lambda: layers.BatchNormalization(eps=1e-5), r"'eps'; epsilon is its name here"),
+        (lambda: layers.Dense(unit=3), r"'unit' \(did you mean 'units'\?\)"),
+        (lambda: layers.Dense(3, quux=1), r"'quux'$"),
+        (lambda: layers.Dense(), r"missing 1 required positional argument: 'units'$"),
+    ],
+)
+def test_arguments_of_other_names(make, hint):
+    with pytest.raises(TypeError, match=hint):
+        make()
+
+
+@pytest.mark.parametrize(("name", "hint"), [("epoch", "epochs"), ("val_data", "validation_data"), ("quux", None)])
+def test_arguments_of_fit_under_other_names(name, hint):
+    model = fr.Sequential([layers.Dense(1)], seed=0)
+    model.compile("adam", "mse")
+    end = f"; {hint} is its name here, as in Keras" if hint else ""
+    with pytest.raises(TypeError, match=rf"^fit\(\) got an unexpected keyword argument '{name}'{end}$"):
+        model.fit([[1.0]], [1.0], **{name: 1})
+
+
+def test_arguments_of_compile_under_other_names():
+    with pytest.raises(TypeError, match=r"'lr'; the optimizer has it"):
+        fr.Sequential([layers.Dense(1)]).compile("adam", "mse", lr=0.1)
+
+
+@pytest.mark.parametrize("name", ["mean", "convert_to_tensor", "mse"])
+def test_operations_of_keras(name):
+    with pytest.raises(AttributeError, match=rf"'{name}'; fastreg does not have it: "):
+        getattr(fr.ops, name)
+
+
 def test_what_looks_at_modules_is_not_disturbed():
     """`import *`, dir, pickles of classes, and inspect's and doctest's questions."""
     for place in KERAS:

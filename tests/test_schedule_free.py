@@ -9,8 +9,10 @@ import fastreg as fr
 import numpy as np
 import pytest
 import reference as ref
+from cases import CONSTRAINT_CASES
 from conftest import EPS
 from fastreg import callbacks, layers, ops, optimizers, regularizers
+from formulas.constraints import CONSTRAINTS
 from pairs import build_pair, rounded, targets
 from programs import blobs, compiled, refusal, same_bits
 
@@ -191,3 +193,37 @@ def test_a_proximal_penalty_makes_zeros_in_the_model():
 def test_an_average_of_its_own_is_enough():
     with refusal(ValueError, ["ScheduleFreeAdamW: use_ema must be False"]):
         optimizers.ScheduleFreeAdamW(use_ema=True)
+
+
+def projected(constraint, x, t, w, steps, rate, beta_1, beta_2=0.999, epsilon=1e-8):
+    """Least squares with full batches: constraints hold for z, of which x is the average, and for x itself."""
+    z = mean = w.astype(np.float64)
+    v = 0.0
+    for step in range(1, steps + 1):
+        y = z + beta_1 * (mean - z)
+        g = 2.0 * x.T @ (x @ y - t) / t.size
+        v = beta_2 * v + (1.0 - beta_2) * g * g
+        z = constraint.project(z - rate * g / (np.sqrt(v / (1.0 - beta_2**step)) + epsilon))
+        mean = constraint.project(mean + (z - mean) / step)
+    return mean
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("name", CONSTRAINTS)
+def test_a_constraint_holds_for_the_weights_of_the_model(name, threads, rng):
+    """They are the oracle's, however many threads there are and wherever the fit pauses."""
+    x, t = rng.normal(size=(40, 6)), rng.normal(size=(40, 3))
+    start = rng.normal(size=(6, 3)).astype(np.float32)
+    found = []
+    with fr.thread_limit(threads):
+        for fits in ([12], [5, 1, 6]):
+            layer = layers.Dense(3, use_bias=False, kernel_constraint=CONSTRAINT_CASES[name].made)
+            model = compiled([layer], loss="mse", n_features=6, optimizer=optimizers.ScheduleFreeAdamW(0.1, 0.7))
+            model.set_weights([start])
+            model._core.trainer_for(None).parallel_threshold = 0.0
+            for epochs in fits:
+                model.fit(x, t, batch_size=None, epochs=epochs, verbose=0)
+            found.append(model.get_weights()[0])
+    assert same_bits(found[:1], found[1:])
+    expected = projected(CONSTRAINTS[name], x.astype(np.float32), t.astype(np.float32), start, 12, 0.1, 0.7)
+    np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-5)

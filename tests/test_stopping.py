@@ -255,11 +255,28 @@ def test_a_time_limit_is_checked(seconds, error):
         callbacks.TimeLimit(seconds)
 
 
-def test_a_signal_is_no_value():
+class OwnSignal(callbacks.StopSignal):
+    """A class of one's own with an attribute."""
+
+    def __init__(self):
+        super().__init__()
+        self.reason = ["none"]
+
+
+@pytest.mark.parametrize("kind", [callbacks.StopSignal, OwnSignal])
+def test_a_copy_of_a_signal_is_the_signal(kind):
     """A copy in another process would be another signal."""
-    for duplicate in (copy.deepcopy, pickle.dumps):
-        with pytest.raises(TypeError, match="pickle"):
-            duplicate(callbacks.StopSignal())
+    signal = kind()
+    for duplicate in (copy.copy, copy.deepcopy, lambda one: copy.deepcopy({"callbacks": [one]})["callbacks"][0]):
+        assert duplicate(signal) is signal
+    with pytest.raises(TypeError, match=f"{kind.__name__}: cannot be pickled, since another process"):
+        pickle.dumps(signal)
+    model, several = tutorial(), copy.deepcopy(callbacks.CallbackList([signal, callbacks.EarlyStopping("loss")]))
+    signal.set()
+    assert model.fit(X, Y, epochs=3, verbose=0, callbacks=several).stopped_by == "stop_signal"
+
+
+def test_a_time_limit_is_a_value():
     assert repr(pickle.loads(pickle.dumps(callbacks.TimeLimit(3)))) == "TimeLimit(3.0)"
 
 

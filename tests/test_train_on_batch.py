@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import resource
 import threading
 
@@ -276,3 +277,32 @@ def test_rows_that_a_loss_ignores_do_not_divide_the_loss_of_a_batch(weighted):
     rest.train_on_batch(x[counts], y[counts], given)
     for one, other in zip(whole.get_weights(), rest.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_messages_of_python_name_the_class_that_users_know():
+    """The methods of a model are spread over base classes, whose names nobody has written."""
+    built = model()
+    for name in ("train_on_batch", "test_on_batch"):
+        with pytest.raises(TypeError, match=rf"^Model\.{name}\(\) missing 1 required positional argument: 'y'"):
+            getattr(built, name)(X)
+    with pytest.raises(TypeError, match=r"^Model\.get_weights\(\) takes 1 positional argument but 2 were given"):
+        built.get_weights(0)
+    methods = [getattr(fr.Model, name) for name in dir(fr.Model) if name[0] != "_"]
+    functions = [one for one in methods if callable(one) and hasattr(one, "__code__")]
+    assert {one.__qualname__ for one in functions} >= {"Model.fit", "Model.train_on_batch", "Model.summary"}
+    for one in functions:
+        assert one.__qualname__ == f"Model.{one.__name__}"
+        assert pickle.loads(pickle.dumps(one)) == one
+
+
+def test_a_copy_within_a_fit_says_what_to_do():
+    class Copies(callbacks.Callback):
+        def __init__(self, duplicate):
+            self.duplicate = duplicate
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.duplicate(self.model)
+
+    for duplicate in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(RuntimeError, match=r"^a model cannot be copied or pickled within a callback.*get_weights"):
+            model().fit(X, Y, verbose=0, callbacks=[Copies(duplicate)])

@@ -95,8 +95,10 @@ model.save("net.safetensors")
 model.save(Path("net.safetensors"), include_optimizer=False)
 model.save(b"net.safetensors")
 same = fr.load(Path("net.safetensors"))
-reveal_type(same)  # -> Any
-reveal_type(fr.models.load_model("net.safetensors", compile=False))  # -> Any
+reveal_type(same)  # -> fastreg.model.model.Model
+reveal_type(fr.models.load_model("net.safetensors", compile=False))  # -> fastreg.model.model.Model
+reveal_type(fr.models.clone_model(model))  # -> fastreg.model.sequential.Sequential
+reveal_type(same.freeze())  # -> fastreg._core.Predictor
 """,
     "serving": """
 model.build(4)
@@ -128,6 +130,19 @@ reveal_type(net.count_params())  # -> int
 with fr.thread_limit(1):
     reveal_type(fr.get_num_threads())  # -> int
 reveal_type(fr.utils.to_categorical([0, 1, 2]))  # -> numpy.ndarray[Any, numpy.dtype[numpy.float64]]
+""",
+    "activations and operators": """
+from functools import partial
+
+from fastreg import activations
+
+for form in (activations.gelu, partial(activations.leaky_relu, negative_slope=0.2)):
+    layers.Dense(4, form)
+layers.Dense(4, layers.LeakyReLU(0.2))
+layers.Dense(4, activation={"type": "leaky_relu", "negative_slope": 0.2})
+layers.Activation(activations.relu)
+value = fr.Input((4,))
+reveal_type(1 - layers.Dense(4, activations.relu)(value) * value / 2)  # -> fastreg.internal.layer_base.Value
 """,
     "loops of one's own": """
 from fastreg import ops
@@ -218,6 +233,10 @@ MISTAKES = {
     "model.evaluate(x, y, return_dict=True).append(1)": "attr-defined",
     "model.optimizer.learning_rate = 'fast'": "assignment",
     "fr.load(3)": "arg-type",
+    "fr.load('net.safetensors').predct(x)": "attr-defined",
+    "fr.Sequential([layers.Dense(3)], layers.Dense(1))": "arg-type",
+    "layers.Dense(3, activation=3)": "arg-type",
+    "fr.Input((3,)) + 'a'": "operator",
     "model.predict(object())": "arg-type",
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "bindings/convert.h"
+#include "bindings/description.h"
 
 namespace fastreg::bindings {
 namespace {
@@ -112,14 +113,14 @@ py::list info_list(const std::vector<WeightInfo>& weights) {
 }
 
 // What a network of this description has, without making one.
-py::tuple network_info(const std::string& text) {
-  const NetworkSpec spec = parse_network(text);
+py::tuple network_info(const py::object& description) {
+  const NetworkSpec spec = parse_network(json_of(description));
   return py::make_tuple(widths_of(spec), info_list(weights_of(spec)));
 }
 
 // What a layer has for inputs of these widths.
-py::tuple layer_info(const std::string& text, const std::vector<std::size_t>& inputs) {
-  const Layer layer = parse_layer(text);
+py::tuple layer_info(const py::object& description, const std::vector<std::size_t>& inputs) {
+  const Layer layer = parse_layer(json_of(description));
   return py::make_tuple(width_of(layer, inputs), info_list(weights_of(layer, inputs)));
 }
 
@@ -129,8 +130,8 @@ void bind_network(py::module_& module) {
   class_of<Network>(module, "Network")
       .def(
           "__init__",
-          [](py::detail::value_and_holder& self, const std::string& text) {
-            own(self, std::make_unique<Network>(parse_network(text)));
+          [](py::detail::value_and_holder& self, const py::object& description) {
+            own(self, std::make_unique<Network>(parse_network(json_of(description))));
           },
           py::detail::is_new_style_constructor(), py::arg("description"))
       .def_property_readonly("n_features", &Network::n_features)

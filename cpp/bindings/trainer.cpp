@@ -5,6 +5,7 @@
 #include <chrono>
 #include <optional>
 
+#include "bindings/description.h"
 #include "bindings/functions.h"
 
 namespace fastreg::bindings {
@@ -334,8 +335,8 @@ void set_moment_part(PyTrainer& self, std::size_t index, std::size_t first, cons
   self.trainer->set_moment_part(index / each, self.trainable[index % each], first, data, n);
 }
 
-std::unique_ptr<PyTrainer> make_trainer(const py::object& network, const std::string& description) {
-  const TrainingSpec spec = parse_training(description);
+std::unique_ptr<PyTrainer> make_trainer(const py::object& network, const py::object& description) {
+  const TrainingSpec spec = parse_training(json_of(description));
   auto out = std::make_unique<PyTrainer>();
   out->network = network;
   out->trainer = std::make_unique<Trainer>(network.cast<Network&>(), spec);
@@ -380,7 +381,7 @@ void bind_trainer(py::module_& module) {
   trainer
       .def(
           "__init__",
-          [](py::detail::value_and_holder& self, const py::object& network, const std::string& description) {
+          [](py::detail::value_and_holder& self, const py::object& network, const py::object& description) {
             own(self, make_trainer(network, description));
           },
           py::detail::is_new_style_constructor(), py::arg("network"), py::arg("description"))

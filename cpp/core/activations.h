@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/json.h"
+#include "fastreg/json.h"
 #include "fastreg/spec.h"
 
 namespace fastreg {

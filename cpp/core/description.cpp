@@ -141,9 +141,8 @@ void read_exclusions(const Members& optimizer, TrainingSpec& spec) {
 
 }  // namespace
 
-NetworkSpec parse_network(const std::string& description) {
-  const Json json = parse_json(description);
-  const Members top(json, "");
+NetworkSpec parse_network(const Json& description) {
+  const Members top(description, "");
   NetworkSpec spec;
   if (read_format(top) == 2)
     read_graph(top, spec);
@@ -159,9 +158,8 @@ NetworkSpec parse_network(const std::string& description) {
   return spec;
 }
 
-TrainingSpec parse_training(const std::string& description) {
-  const Json json = parse_json(description);
-  const Members top(json, "");
+TrainingSpec parse_training(const Json& description) {
+  const Members top(description, "");
   read_format(top);
   TrainingSpec spec;
   if (top.required("loss").get<Json::Array>() != nullptr) {
@@ -180,7 +178,11 @@ TrainingSpec parse_training(const std::string& description) {
   return spec;
 }
 
-Layer parse_layer(const std::string& json) { return read_one_of(Layers(), parse_json(json), "layer"); }
+Layer parse_layer(const Json& description) { return read_one_of(Layers(), description, "layer"); }
+
+NetworkSpec parse_network(const std::string& description) { return parse_network(parse_json(description)); }
+TrainingSpec parse_training(const std::string& description) { return parse_training(parse_json(description)); }
+Layer parse_layer(const std::string& json) { return parse_layer(parse_json(json)); }
 
 Optimizer parse_optimizer(const std::string& json) {
   TrainingSpec spec;

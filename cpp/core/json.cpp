@@ -1,6 +1,6 @@
 // The JSON reader (recursive descent, bounded depth) and writer. Text is never trusted: every byte is checked before it
 // is used, and every error is a std::invalid_argument that names the byte offset.
-#include "core/json.h"
+#include "fastreg/json.h"
 
 #include <algorithm>
 #include <charconv>

@@ -262,19 +262,40 @@ void OptimizerState::begin(const float* weights) {
 }
 
 void OptimizerState::enter(const Team& team, float* weights) {
-  const Range mine = places(team);
-  with_chosen_rule(rule_, [&]<class Chosen>(const auto& description, Type<Chosen>) {
-    if constexpr (math::kHasPoint<Chosen>) {
-      for (std::size_t place = mine.begin; place < mine.end; ++place) {
-        const ParameterRun& chunk = chunks_[chunk_at(team, place)];
-        for (std::size_t at = chunk.begin; at < chunk.end; ++at) {
-          point()[at] = weights[at];
-          if (updates_ == 0) moment(0)[at] = weights[at];   // they may have been set since begin()
-          weights[at] = Chosen::gradient_point(description, weights[at], moment(0)[at]);
-        }
-      }
-    }
+  for_each_own(team, [&](std::size_t at) {
+    point()[at] = weights[at];
+    if (updates_ == 0) moment(0)[at] = weights[at];   // they may have been set since begin()
   });
+  aim(team, weights);
+}
+
+// The weights become the point between the arrays.
+void OptimizerState::aim(const Team& team, float* weights) const {
+  with_chosen_rule(rule_, [&]<class Chosen>(const auto& description, Type<Chosen>) {
+    if constexpr (math::kHasPoint<Chosen>)
+      for_each_own(team, [&](std::size_t at) {
+        weights[at] = Chosen::gradient_point(description, point()[at], moment(0)[at]);
+      });
+  });
+}
+
+void OptimizerState::constrain_point(const Team& team, ConstraintPass& constraints, float* weights) const {
+  float *const z = moment(0), *const x = point();
+  for_each_own(team, [&](std::size_t at) { weights[at] = z[at]; });
+  team.sync();
+  constraints.apply(team, z);
+  team.sync();
+  with_chosen_rule(rule_, [&]<class Chosen>(const auto&, Type<Chosen>) {
+    if constexpr (math::kHasPoint<Chosen>)
+      for_each_own(team, [&](std::size_t at) {
+        x[at] = Chosen::followed(corrections_.data(), x[at], weights[at], z[at]);
+      });
+  });
+  team.sync();
+  constraints.apply(team, x);
+  team.sync();
+  aim(team, weights);
+  team.sync();
 }
 
 void OptimizerState::leave(const Team& team, float* weights) const {

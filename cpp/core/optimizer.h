@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "core/constraints.h"
 #include "core/parameters.h"
 #include "core/team.h"
 #include "fastreg/spec.h"
@@ -82,6 +83,9 @@ class OptimizerState {
   // its part; the team syncs after enter and before leave. Only if has_point().
   void enter(const Team& team, float* weights);
   void leave(const Team& team, float* weights) const;
+  // After an update: brings z, on which gradients act, and the average x under the constraints, and the weights to the
+  // point between the two. The team syncs within it and at its end. Only if has_point().
+  void constrain_point(const Team& team, ConstraintPass& constraints, float* weights) const;
   // The averages of weights that have not been updated are these weights.
   void start_averages(const float* weights);
   // Lets weights and averages change places; does nothing if no averages are kept or there was no update. While they
@@ -124,6 +128,16 @@ class OptimizerState {
   void advance_powers();
   void correct();
   float* point() const { return moment(point_); }
+  void aim(const Team& team, float* weights) const;
+  // Calls body with the index of each element of this member's part.
+  template <class Body>
+  void for_each_own(const Team& team, Body body) const {
+    const Range mine = places(team);
+    for (std::size_t place = mine.begin; place < mine.end; ++place) {
+      const ParameterRun& chunk = chunks_[chunk_at(team, place)];
+      for (std::size_t at = chunk.begin; at < chunk.end; ++at) body(at);
+    }
+  }
   Update arguments(std::size_t chunk, float* weights, const float* gradients, const UpdateRates& rates) const;
   void accumulate(const Kernels& kernels, const Team& team, const float* weights, const float* gradients, bool sums);
   void add_gradients(const Kernels& kernels, std::size_t chunk, const float* gradients) const;

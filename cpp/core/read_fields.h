@@ -12,7 +12,7 @@
 #include <variant>
 #include <vector>
 
-#include "core/json.h"
+#include "fastreg/json.h"
 #include "fastreg/spec.h"
 
 namespace fastreg {

@@ -285,6 +285,7 @@ void Run::finish_step(const Team& team, std::size_t index, const Batch& batch) {
 // After an update. The averages are those of weights that keep to their constraints.
 void Run::constrain(const Team& team) {
   float* const w = s_.graph.weights.data();
+  if (s_.optimizer.has_point()) return s_.optimizer.constrain_point(team, s_.constraints, w);
   s_.constraints.apply(team, w);
   team.sync();
   const bool overwritten = s_.optimizer.move_averages(*s_.graph.backend.kernels, team, w);

@@ -19,8 +19,8 @@
 #include <utility>
 
 #include "core/check_fields.h"
-#include "core/json.h"
 #include "core/read_fields.h"
+#include "fastreg/json.h"
 
 namespace fastreg {
 namespace {

@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "core/file.h"
-#include "core/json.h"
+#include "fastreg/json.h"
 
 namespace fastreg {
 

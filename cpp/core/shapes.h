@@ -13,16 +13,24 @@ inline std::string shape(std::size_t rows, std::size_t cols) {
   return out.append(std::to_string(rows)).append(", ").append(std::to_string(cols)).append(")");
 }
 
+// The error for a matrix that has not this shape, or whose rows overlap. It is apart from the check, which is part of
+// every prediction.
+template <class T>
+[[noreturn, gnu::noinline, gnu::cold]] void refuse_shape(const char* name, MatrixView<T> matrix, std::size_t rows,
+                                                         std::size_t cols) {
+  if (matrix.rows != rows || matrix.cols != cols)
+    throw std::invalid_argument(std::string(name) + " must have shape " + shape(rows, cols) + ", got " +
+                                shape(matrix.rows, matrix.cols));
+  throw std::invalid_argument(std::string(name) + " must have a stride of at least " + std::to_string(cols) + ", got " +
+                              std::to_string(matrix.stride));
+}
+
 // Throws std::invalid_argument unless the matrix has this shape. The rows of a matrix that is written to must not
 // overlap.
 template <class T>
 void require_shape(const char* name, MatrixView<T> matrix, std::size_t rows, std::size_t cols) {
-  if (matrix.rows != rows || matrix.cols != cols)
-    throw std::invalid_argument(std::string(name) + " must have shape " + shape(rows, cols) + ", got " +
-                                shape(matrix.rows, matrix.cols));
-  if (!std::is_const_v<T> && rows > 1 && matrix.stride < cols)
-    throw std::invalid_argument(std::string(name) + " must have a stride of at least " + std::to_string(cols) +
-                                ", got " + std::to_string(matrix.stride));
+  const bool overlaps = !std::is_const_v<T> && rows > 1 && matrix.stride < cols;
+  if (matrix.rows != rows || matrix.cols != cols || overlaps) refuse_shape(name, matrix, rows, cols);
 }
 
 // Throws std::invalid_argument if an array of some elements has no memory.

@@ -26,13 +26,16 @@ def memory_limit() -> int: ...
 # float32, float64, uint8 or bool, native and aligned; each row contiguous, the rows any distance apart.
 Features = NDArray[Any]
 
+# The JSON form of a network, a layer or of what a network is trained with: a dict, or its text.
+Description = dict[str, Any] | str
+
 class Network:
     """A chain or graph of layers over one flat parameter buffer, built from a JSON description.
 
     Fields of a chain: n_features, seed, layers; of a graph: inputs, seed, layers, nodes, outputs.
     """
 
-    def __init__(self, description: str) -> None: ...
+    def __init__(self, description: Description) -> None: ...
     @property
     def n_features(self) -> int: ...
     @property
@@ -78,10 +81,12 @@ def metric_rows(metric: str, y_true: NDArray[Any], y_pred: NDArray[np.float32]) 
 
 # What a network of this description has, without making one: the columns of all values (of the inputs, then of the
 # output of each node), and its weights as weight_info says them.
-def network_info(description: str) -> tuple[list[int], list[tuple[str, tuple[int, ...], bool]]]: ...
+def network_info(description: Description) -> tuple[list[int], list[tuple[str, tuple[int, ...], bool]]]: ...
 # What a layer has for inputs of these columns: the columns of its output, and its weights, as if it were layers.0.
 # ValueError where it cannot take them.
-def layer_info(layer: str, input_widths: Sequence[int]) -> tuple[int, list[tuple[str, tuple[int, ...], bool]]]: ...
+def layer_info(
+    layer: Description, input_widths: Sequence[int]
+) -> tuple[int, list[tuple[str, tuple[int, ...], bool]]]: ...
 
 Targets = NDArray[np.float32] | NDArray[np.int32]  # float (n, columns); int32 labels (n,) for the sparse loss
 
@@ -143,7 +148,7 @@ Functions = tuple[Sequence[MetricFunction], Sequence[LossFunction]]
 class Trainer:
     """Loss, optimizer state and metrics for one network (fields loss, optimizer, metrics of the description)."""
 
-    def __init__(self, network: Network, description: str) -> None: ...
+    def __init__(self, network: Network, description: Description) -> None: ...
     # Steps and epochs trained so far: they key the random streams and are part of a saved model.
     step: int
     epoch: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, overload
 
 from fastreg.internal.checks import absent_names, check_bool, describe
 from fastreg.internal.keras_arguments import refuse_requests
@@ -19,7 +19,7 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
 
 def load_model(
     filepath: files.StrOrBytesPath, custom_objects: object = None, compile: bool = True, safe_mode: bool = True
-) -> Any:
+) -> Model:
     """:func:`fastreg.load` with Keras's arguments.
 
     Args:
@@ -74,7 +74,11 @@ def save_model(model: Model, filepath: files.StrOrBytesPath, overwrite: bool = T
     model.save(filepath)
 
 
-def clone_model(model: Model, seed: int | None = None, **keras: object) -> Any:
+@overload
+def clone_model(model: Sequential, seed: int | None = None, **keras: object) -> Sequential: ...
+@overload
+def clone_model(model: Model, seed: int | None = None, **keras: object) -> Model: ...
+def clone_model(model: Model, seed: int | None = None, **keras: object) -> Model:
     """A new model with the same layers, untrained and not compiled.
 
     Args:
@@ -96,7 +100,7 @@ def clone_model(model: Model, seed: int | None = None, **keras: object) -> Any:
     return loading.face_over(configs.core_from_config(config if seed is None else config | {"seed": seed}))
 
 
-def model_from_json(json_string: str, custom_objects: object = None) -> Any:
+def model_from_json(json_string: str, custom_objects: object = None) -> Model:
     """The model of a text that :meth:`fastreg.Model.to_json` made. It has no weights and is not compiled.
 
     Args:

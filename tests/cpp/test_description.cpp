@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "core/check_fields.h"
-#include "core/json.h"
+#include "fastreg/json.h"
 #include "fastreg/spec.h"
 #include "texts.h"
 
@@ -72,6 +72,18 @@ void a_full_description_is_read() {
   CHECK(training.matmul_precision == MatmulPrecision::high);
   CHECK(std::holds_alternative<metrics::MeanAbsoluteError>(training.metrics[0]));
   CHECK(std::holds_alternative<metrics::SparseCategoricalAccuracy>(training.metrics[1]));
+}
+
+void a_tree_is_read_as_a_text_is() {
+  const Json layer{Json::Object{{"type", {std::string("Dense")}}, {"units", {std::uint64_t{3}}}}};
+  const Json tree{Json::Object{{"format", {std::uint64_t{1}}}, {"n_features", {std::uint64_t{4}}},
+                               {"layers", {Json::Array{layer}}},
+                               {"loss", {Json::Object{{"type", {std::string("Huber")}}, {"delta", {0.5}}}}},
+                               {"optimizer", {Json::Object{{"type", {std::string("SGD")}}}}}}};
+  const NetworkSpec network = parse_network(tree);
+  CHECK(network.n_features == 4 && std::get<Dense>(network.layers.at(0)).units == 3);
+  CHECK(std::get<losses::Huber>(parse_training(tree).loss).delta == 0.5f);
+  CHECK(std::get<Dense>(parse_layer(layer)).units == 3);
 }
 
 void absent_members_have_the_defaults_of_the_structs() {
@@ -451,6 +463,7 @@ void other_errors_of_descriptions_name_their_field() {
 
 int main() {
   a_full_description_is_read();
+  a_tree_is_read_as_a_text_is();
   absent_members_have_the_defaults_of_the_structs();
   every_limit_of_gradients_is_read();
   every_description_is_read_and_checked();

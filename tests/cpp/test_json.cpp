@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "core/json.h"
+#include "fastreg/json.h"
 #include "texts.h"
 
 namespace {

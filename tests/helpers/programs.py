@@ -130,7 +130,7 @@ def wait_for_fit(model: Any, seconds: float = 0.1) -> None:
     Gives up after a minute, so that a test whose fit has ended long ago fails and does not hang.
     """
     end = time.monotonic() + 60
-    while not core_of(model).fit_lock.locked() and time.monotonic() < end:
+    while not core_of(model).fitted.taken() and time.monotonic() < end:
         time.sleep(0.001)
     enough = time.process_time() + seconds
     while time.process_time() < enough and time.monotonic() < end:

@@ -190,7 +190,7 @@ def test_an_error_of_the_refit_is_no_score():
 
 
 def test_failures_count_with_a_score():
-    ended = GridSearch(Failing(), {"how": ["fit", "score", "ok"]}, cv=2, seed=0, verbose=0, n_jobs=1, error_score=0.1,
+    ended = GridSearch(Failing(), {"how": ["ok", "fit", "score"]}, cv=2, seed=0, verbose=0, n_jobs=1, error_score=0.1,
                        max_failures=0, refit=False).fit(X, Y)
     assert ended.stopped_by_ == "failures"
     assert ended.n_trials_ < 3

@@ -332,7 +332,6 @@ def test_a_space_of_a_space():
         (lambda: Widths(1001, 8), ValueError, "Widths: n_layers must be <= 1000"),
         (lambda: When("", 1, 2), ValueError, "When: name must not be empty"),
         (lambda: When("a", 1, When("b", 1, 2)), TypeError, "When: a When can only be"),
-        (lambda: Space({}), ValueError, "Space: parameters must not be empty"),
         (lambda: Space([]), ValueError, "Space: the list of dicts must not be empty"),
         (lambda: Space("lr"), TypeError, "Space: parameters must be a dict, or a list of dicts, got 'lr'"),
         (lambda: Space({1: 2}), TypeError, "the name of a parameter must be a string, not empty, got 1"),

@@ -1,8 +1,9 @@
 """The column to predict: labels are exact, words are classes, and a test table may write them in another type."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from fastreg.table import Target, read_table
+from fastreg.table import TableClassifier, Target, read_table
 
 N = 12
 
@@ -111,3 +112,32 @@ def test_labels_of_a_file_keep_their_digits(tmp_path):
     assert target.classes.tolist() == [1234567, 1234568]
     (tmp_path / "u.csv").write_text("x,y\n1,1234568.0\n")
     assert target.encode(read_table(tmp_path / "u.csv"))[0].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("cells", "n"),
+    [
+        (np.linspace(0.0, 1.0, 100), 100),
+        (pd.Series(np.repeat(np.linspace(0.0, 1.0, 25), 4)), 25),
+        ([0.5, 1.5, 2.5, 0.5], 3),
+        ([f"{i / 7:.4f}" for i in range(100)], 100),
+    ],
+)
+def test_continuous_numbers_are_no_classes(cells, n):
+    """scikit-learn refuses numbers with decimals as classes: "Unknown label type: continuous"."""
+    told = f"'y' must hold classes for classification, got {n} different numbers with decimals in {len(cells)} rows"
+    with pytest.raises(ValueError, match=told):
+        Target.infer({"y": cells}, "y", "classification")
+    with pytest.raises(ValueError, match=told.replace("'y'", "'target'")):
+        TableClassifier().fit({"a": np.arange(len(cells)) % 3}, cells)
+    assert Target.infer({"y": cells}, "y", "regression").labels is None
+
+
+def test_few_numbers_with_decimals_and_codes_are_classes():
+    """Grades, which scikit-learn would refuse, and codes of diagnoses, which are texts."""
+    grades = np.tile(np.arange(2.0, 12.0) / 2.0, 4)
+    assert Target.infer({"y": grades}, "y", "classification").classes.tolist() == (np.arange(2.0, 12.0) / 2.0).tolist()
+    codes = [f"{i}.0{i % 7}" for i in range(200, 240)] * 3
+    assert Target.infer({"y": codes}, "y", "classification").labels == tuple(sorted(set(codes)))
+    whole = np.arange(100.0)
+    assert len(Target.infer({"y": whole}, "y", "classification").classes) == 100

@@ -19,6 +19,8 @@
 
 namespace fastreg {
 
+struct Json;  // fastreg/json.h
+
 template <>
 struct Choices<MatmulPrecision> {
   static constexpr const char* kNames[] = {"highest", "high", "medium"};
@@ -89,6 +91,9 @@ struct TrainingSpec {
 // Python may keep its own beside them.
 NetworkSpec parse_network(const std::string& description);
 TrainingSpec parse_training(const std::string& description);
+// The same for a description that is a tree already (fastreg/json.h).
+NetworkSpec parse_network(const Json& description);
+TrainingSpec parse_training(const Json& description);
 
 // Parses and validates the object of an optimizer, e.g. `{"type":"Adam","learning_rate":0.001}`.
 // Throws std::invalid_argument as parse_training does.
@@ -101,6 +106,7 @@ bool takes_labels(const Loss& loss);
 
 // Parses the object of a layer. It can only be validated together with the widths of its inputs.
 Layer parse_layer(const std::string& json);
+Layer parse_layer(const Json& description);
 
 // The name of an activation, e.g. "relu", and the activation of a name. An unknown name is a std::invalid_argument that
 // lists the known ones. Not every activation has an enumerator: kinds are 0 to activation_count() - 1. A kind alone has

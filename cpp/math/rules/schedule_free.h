@@ -11,6 +11,8 @@ namespace fastreg::math {
 // rate grows linearly over warmup_steps. c is the share of the square of the rate's factor in the sum of all of them,
 // 1 / t without warm-up. The weights of a run are y; the arrays are z, v and x.
 //
+// A constraint brings z back after its step, so that x is the average of points that keep to it, and then x itself.
+//
 // The proximal step is that of z. An average forgets what was not zero only slowly; where z is 0 now, the pull acts on
 // x, too, with its share c, so that such weights become exactly 0.
 template <class V>
@@ -57,6 +59,10 @@ struct ScheduleFreeRule {
   static FASTREG_INLINE V between(V beta_1, V z, V x) { return z + beta_1 * (x - z); }
   static FASTREG_INLINE V gradient_point(const ScheduleFreeAdamW& adamw, V x, V z) {
     return between(V(adamw.beta_1), z, x);
+  }
+  // x where a constraint has brought z, of which x has its share, to `kept`. An unchanged z changes no bit.
+  static FASTREG_INLINE V followed(const float* correction, V x, V z, V kept) {
+    return x + V(correction[2]) * (kept - z);
   }
 };
 

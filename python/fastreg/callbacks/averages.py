@@ -41,6 +41,9 @@ class SwapEMAWeights(Callback):
         self.swap_on_epoch = check_bool("SwapEMAWeights", "swap_on_epoch", swap_on_epoch)
         self._trained: list[NDArray[np.float32]] | None = None
 
+    def __repr__(self) -> str:
+        return f"SwapEMAWeights(swap_on_epoch={self.swap_on_epoch})"
+
     def _needs(self, hook: str) -> bool:
         return hook != "on_epoch_end" or self.swap_on_epoch
 

@@ -48,6 +48,9 @@ class Callback:
     model: TrainedModel
     params: dict[str, int]
 
+    # Public attributes that say nothing about how a run trains: what a run sets, what is shown, and names of files.
+    _aside = frozenset(("model", "params", "verbose"))
+
     def set_model(self, model: TrainedModel) -> None:
         """Called by ``fit`` before anything else."""
         self.model = model

@@ -79,6 +79,8 @@ class ModelCheckpoint(MonitorCallback):
         ('val_loss', 'epoch')
     """
 
+    _aside = Callback._aside | {"filepath"}
+
     def __init__(
         self,
         filepath: Path,
@@ -207,6 +209,8 @@ class BackupAndRestore(Callback):
         >>> backup.save_freq
         'epoch'
     """
+
+    _aside = Callback._aside | {"backup_dir"}
 
     def __init__(
         self,

@@ -156,6 +156,8 @@ class EarlyStopping(Callback):
         ('val_loss', True)
     """
 
+    _aside = Callback._aside | frozenset(_FILLED)
+
     def __init__(
         self,
         monitor: str = "val_loss",

@@ -23,6 +23,8 @@ class History(Callback):
             ``"diverged"`` or ``"error"``.
     """
 
+    _aside = Callback._aside | {"history", "epoch", "stopped_by"}
+
     def set_model(self, model: TrainedModel) -> None:
         """Does nothing. The model has the history, and a reference cycle would keep the weights in memory for long."""
 

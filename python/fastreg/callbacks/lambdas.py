@@ -60,3 +60,7 @@ class LambdaCallback(Callback):
             if not callable(function):
                 raise TypeError(f"LambdaCallback: {name} must be a function, got {describe(function)}")
             setattr(self, name, function)
+
+    def __repr__(self) -> str:
+        given = (f"{name}={self.__dict__[name]!r}" for name in HOOKS if name in self.__dict__)
+        return f"LambdaCallback({', '.join(given)})"

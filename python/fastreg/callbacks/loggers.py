@@ -20,6 +20,8 @@ Path = str | os.PathLike[str]
 class _FileLogger(Callback):
     """Base: a text file that is open during a run. It is flushed after every epoch."""
 
+    _aside = Callback._aside | {"filename"}
+
     def __init__(self, filename: Path, append: bool) -> None:
         try:
             self.filename = os.fspath(filename)

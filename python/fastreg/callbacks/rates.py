@@ -53,6 +53,8 @@ class ReduceLROnPlateau(MonitorCallback):
         ReduceLROnPlateau(monitor='loss', factor=0.5, patience=3, mode='auto', min_delta=0.0001, cooldown=0, min_lr=0.0)
     """
 
+    _aside = Callback._aside | {"best", "wait", "cooldown_counter"}
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -145,6 +147,9 @@ class LearningRateScheduler(Callback):
         self.schedule = schedule
         self._takes_rate = _takes_two(schedule)
         self.verbose = check_verbosity("LearningRateScheduler", verbose, NON_NEGATIVE)
+
+    def __repr__(self) -> str:
+        return f"LearningRateScheduler({self.schedule!r})"
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Sets the rate."""

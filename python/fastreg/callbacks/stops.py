@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from fastreg import _core
 from fastreg.callbacks.base import Callback
@@ -45,6 +45,12 @@ class StopSignal(_Stop):
     model (weights, moments, step) is that of the last epoch in the history, as if ``epochs`` had been that number, and
     early stopping restores the best weights. ``history.stopped_by`` is ``"stop_signal"``.
 
+    A copy, deep or not, is the signal itself: whatever is copied with it, such as a list of callbacks or a
+    callback of your own, has the same signal. It cannot be pickled, because another process would have another signal.
+
+    Raises:
+        TypeError: If it is pickled.
+
     Example:
         >>> import threading
         >>> from fastreg import callbacks
@@ -59,6 +65,15 @@ class StopSignal(_Stop):
 
     def __repr__(self) -> str:
         return f"<StopSignal: {'set' if self.is_set else 'not set'}>"
+
+    def __copy__(self) -> StopSignal:
+        return self
+
+    def __deepcopy__(self, memo: object) -> StopSignal:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__}: cannot be pickled, since another process would have another signal")
 
     def set(self) -> None:
         """Ends the running fits and all later ones, because the signal stays set."""
@@ -125,9 +140,14 @@ class TerminateOnNaN(Callback):
         True
     """
 
+    _aside = Callback._aside | {"stopped_step"}
+
     def __init__(self, raise_error: bool = False) -> None:
         self.raise_error = check_bool("TerminateOnNaN", "raise_error", raise_error)
         self.stopped_step: int | None = None
+
+    def __repr__(self) -> str:
+        return f"TerminateOnNaN(raise_error={self.raise_error})"
 
 
 _STOPS = {StopSignal: "set() ends the fits that have it", TimeLimit: "what can be set: seconds"}

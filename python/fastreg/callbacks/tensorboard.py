@@ -49,6 +49,8 @@ class TensorBoard(Callback):
         >>> board = callbacks.TensorBoard("logs", histogram_freq=10)
     """
 
+    _aside = Callback._aside | {"log_dir"}
+
     def __init__(
         self,
         log_dir: str | os.PathLike[str] = "logs",

@@ -84,7 +84,9 @@ def numeric(value: object, name: str) -> NDArray[Any]:
         if isinstance(value, (list, tuple)):  # one cell of text makes texts of all
             array = np.array(value, dtype=object)
         frames.refuse_cell(value, array, name)
-    raise TypeError(f"{name}: must be numbers, got {describe(value) if array.ndim == 0 else array.dtype}")
+    batches = array.ndim == 0 and hasattr(value, "__iter__") and not isinstance(value, (str, bytes, Mapping))
+    hint = "; np.concatenate makes one array of batches, and train_on_batch takes each by itself" if batches else ""
+    raise TypeError(f"{name}: must be numbers, got {describe(value) if array.ndim == 0 else array.dtype}{hint}")
 
 
 def bools(array: NDArray[Any]) -> NDArray[Any]:

@@ -6,6 +6,7 @@ for a likely typo, which must not propose another thing with a similar name.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from importlib import import_module
 
@@ -69,7 +70,7 @@ _SAID: dict[str, dict[str, str]] = {
         "'exponential' is its name here, as in Keras": "exp",
     },
     "loss": {
-        "'mean_absolute_error' is its name here, as in Keras": "l1 L1Loss absolute_error mad",
+        "'mean_absolute_error' is its name here, as in Keras": "l1 L1Loss absolute_error mad mae",
         "'mean_absolute_error' and 'huber' are the robust ones": "median_absolute_error SmoothL1Loss",
         "'mean_squared_error' has the same minimum": "rmse root_mean_squared_error",
         "'mean_squared_logarithmic_error' is its name here, as in Keras": "squared_log_error",
@@ -77,7 +78,7 @@ _SAID: dict[str, dict[str, str]] = {
         "GaussianNLL is its name here": "GaussianNLLLoss",
         "Tweedie(2.0) is its deviance": "gamma",
         "'huber' is its name here, as in Keras": "HuberLoss",
-        "'mean_squared_error' is its name here, as in Keras": "MSELoss squared_error l2 l2_loss",
+        "'mean_squared_error' is its name here, as in Keras": "MSELoss squared_error l2 l2_loss mse",
         "it is for images": "Tversky Dice tversky dice",
         "it is for sequences": "CTC ctc CTCLoss",
         "it is for pairs of rows; a row's loss depends on no other row here": "Circle circle TripletMarginLoss "
@@ -102,6 +103,7 @@ _SAID: dict[str, dict[str, str]] = {
         "Adam and AdamW have amsgrad=True": "AMSGrad",
         "everything computes in float32, where losses need no scale": "LossScaleOptimizer",
         "one optimizer trains a model": "MultiOptimizer OptimizerMap",
+        "fastreg.schedules has them": "lr_scheduler",
     },
     "initializer": {
         "the GlorotUniform and GlorotNormal are Xavier's": "xavier xavier_uniform xavier_normal XavierUniform "
@@ -139,9 +141,13 @@ _SAID: dict[str, dict[str, str]] = {
         "default_matmul_precision set_dtype_policy",
         "fastreg computes with NumPy arrays in float32 and has no backend to choose": "backend config Variable "
         "KerasTensor StatelessScope SymbolicScope RematScope Operation device name_scope tree distribution remat",
-        "data come as NumPy arrays, from wherever you like": "datasets preprocessing applications",
-        "fastreg.utils.set_random_seed seeds everything": "random",
-        "model.save and fastreg.load are the way": "saving export legacy",
+        "data come as NumPy arrays, from wherever you like": "datasets preprocessing applications tensor Tensor "
+        "as_tensor from_numpy constant DataLoader Dataset TensorDataset",
+        "fastreg.utils.set_random_seed seeds everything": "random manual_seed set_seed",
+        "model.save and fastreg.load are the way": "saving export legacy save",
+        "fastreg.layers has the layers, and fastreg.Sequential and fastreg.Model make networks of them": "nn Module",
+        "fit and train_on_batch compute the gradients, and fastreg.ops those of single operations": "no_grad grad "
+        "inference_mode autograd GradientTape",
         "fastreg.search tunes and cross-validates": "wrappers",
         "fastreg.plots draws learning curves": "visualization",
         "fastreg.layers.Layer is the base of the layers": "Layer",
@@ -156,7 +162,9 @@ _SAID: dict[str, dict[str, str]] = {
         "plot_model writes a picture of the layers as an SVG file": "model_to_dot",
         "scale features in NumPy before fit": "normalize",
         "fastreg.utils.to_categorical is there": "np_utils",
-        "data come as NumPy arrays": "Sequence PyDataset get_file image_dataset_from_directory "
+        "optimizers have clipnorm, clipvalue and global_clipnorm": "clip_grad_norm_ clip_grad_value_",
+        "data come as NumPy arrays, and train_on_batch takes them batch by batch": "Sequence PyDataset data",
+        "data come as NumPy arrays": "get_file image_dataset_from_directory "
         "text_dataset_from_directory timeseries_dataset_from_array split_dataset pad_sequences",
         "only built-in layers are supported, and need no registration": "register_keras_serializable "
         "custom_object_scope CustomObjectScope get_custom_objects",
@@ -168,13 +176,121 @@ _SAID: dict[str, dict[str, str]] = {
         ),
         "evaluate(x, y) scores any number of rows": "test_step make_test_function",
         "predict(x) takes any number of rows; freeze() makes what serves single ones fast": "predict_step "
-        "make_predict_function call predict_proba predict_classes",
+        "make_predict_function call forward",
+        "predict(x) gives the probabilities": "predict_proba",
+        "predict(x).argmax(axis=1), or predict(x) > 0.5 where there is one output, gives the classes": (
+            "predict_classes"
+        ),
+        "fit takes arrays, and train_on_batch one batch of any generator": "fit_generator",
+        "data come as arrays": "evaluate_generator predict_generator",
+        "compile(loss=) takes a function of your own, and layers have regularizers": "add_loss losses",
+        "compile(metrics=) takes functions of your own": "add_metric",
+        "get_compile_config() has what compile was given": "loss_weights run_eagerly jit_compile",
+        "get_weights() and set_weights(weights), or save_weights(path) and load_weights(path), are the way": (
+            "state_dict load_state_dict"
+        ),
+        "weights lists the weights, and get_weights() copies them": "parameters named_parameters buffers named_buffers",
+        "layers lists the layers": "modules children named_modules named_children submodules",
+        "add(layer) adds a layer": "add_module append",
+        "trainable can be set": "requires_grad requires_grad_",
+        "fit trains and predict does not, so that there is no mode to choose": "train eval",
+        "fit and train_on_batch compute the gradients": "zero_grad",
+        "everything is float32 on the CPU; compile(matmul_precision='medium') makes products of bfloat16 numbers": (
+            "to cpu cuda double float half bfloat16 dtype device quantize"
+        ),
         "save(path) writes the model": "to_yaml export get_build_config build_from_config",
         "fit returns the history": "get_metrics_result",
         "copy.deepcopy(model) makes a copy": "clone",
-        "input_names and output_names tell what there is": "inputs outputs input output",
+        "input_names and output_names tell what there is, and a model of the layers up to some value, as a layer of "
+        "this one, gives that value by its predict (docs/networks.md)": "inputs outputs input output "
+        "register_forward_hook get_output_at",
         "summary() shows the shapes": "input_shape output_shape",
     },
+    "layer's member": {
+        "a model of the layers up to here, as a layer of the whole one, gives this value by its predict "
+        "(docs/networks.md)": "input output get_output_at register_forward_hook",
+        "the model tells whether it is built": "built",
+        "a model's loss contains all penalties": "losses",
+        "trainable can be set": "requires_grad requires_grad_",
+        "predict of a model of this layer computes it": "call forward",
+    },
+    "optimizer's member": {
+        "fit and train_on_batch make the steps, and fastreg.ops.Updater those of a loop of your own": "step minimize "
+        "apply_gradients apply stateless_apply zero_grad build get_updates get_gradients",
+        "model.save(path) keeps its state, too": "state_dict load_state_dict variables get_weights set_weights",
+        "layers have learning_rate_multiplier= and weight_decay_multiplier=": "param_groups add_param_group",
+        "learning_rate is its name, as in Keras 3": "lr",
+    },
+    "operation": {
+        "data are NumPy arrays, and NumPy has such functions": "mean sum square sqrt abs absolute exp log maximum "
+        "log1p minimum max min clip cast shape reshape concatenate stack matmul where sign power add subtract divide "
+        "expand_dims squeeze argmax argmin norm cumsum var std prod transpose zeros ones zeros_like ones_like "
+        "convert_to_numpy convert_to_tensor array tensor",
+        "loss('mse', outputs, targets) computes each of the losses with its gradient": "mse mse_loss cross_entropy",
+    },
+}
+# What to write instead of an argument that a call does not have: {call: {hint: names}}.
+_OF_CALLS: dict[str, dict[str, str]] = {
+    "compile": {
+        "the optimizer has it: optimizers.Adam(learning_rate)": "lr learning_rate",
+        "metrics is its name here, as in Keras": "metric",
+        "optimizer is its name here, as in Keras": "optimiser optim",
+        "loss is its name here, as in Keras": "criterion loss_fn loss_function",
+        "fit takes it": "epochs batch_size callbacks class_weight",
+    },
+    "fit": {
+        "epochs is its name here, as in Keras": "epoch nb_epoch n_epochs num_epochs max_epochs max_iter",
+        "batch_size is its name here, as in Keras": "batch batchsize bs",
+        "validation_data is its name here, as in Keras": "validation val_data valid_data eval_set",
+        "validation_split is its name here, as in Keras": "val_split validation_fraction",
+        "callbacks is its name here, as in Keras": "callback",
+        "class_weight is its name here, as in Keras": "class_weights",
+        "sample_weight is its name here, as in Keras": "sample_weights weights",
+        "data come as arrays, which need no workers": "workers use_multiprocessing max_queue_size",
+        "compile takes it": "optimizer loss metrics learning_rate",
+    },
+    "predict": {
+        "predict(x).argmax(axis=1) gives classes": "proba return_classes",
+        "data come as arrays, which need no workers": "workers use_multiprocessing max_queue_size",
+    },
+    "evaluate": {
+        "data come as arrays, which need no workers": "workers use_multiprocessing max_queue_size",
+    },
+}
+
+# What arguments of constructors are called elsewhere: {name: name here}. A name counts where a class has it.
+_ARGUMENTS = {
+    "lr": "learning_rate",
+    "eta": "learning_rate",
+    "beta1": "beta_1",
+    "beta2": "beta_2",
+    "eps": "epsilon",
+    "wd": "weight_decay",
+    "p": "rate",
+    "prob": "rate",
+    "dropout": "rate",
+    "dropout_rate": "rate",
+    "bias": "use_bias",
+    "out_features": "units",
+    "nodes": "units",
+    "neurons": "units",
+    "hidden_units": "units",
+    "W_regularizer": "kernel_regularizer",
+    "b_regularizer": "bias_regularizer",
+    "kernel_init": "kernel_initializer",
+    "init": "kernel_initializer",
+    "num_embeddings": "input_dim",
+    "embedding_dim": "output_dim",
+    "alpha": "negative_slope",
+}
+# The same where it takes more than a name.
+_ARGUMENTS_IN_WORDS = {
+    "betas": ("beta_1", "beta_1 and beta_2 are its names here"),
+    "decay": ("learning_rate", "learning_rate takes a schedule, such as schedules.InverseTimeDecay"),
+    "lr_decay": ("learning_rate", "learning_rate takes a schedule, such as schedules.InverseTimeDecay"),
+    "params": ("learning_rate", "compile tells an optimizer which weights it trains"),
+    "in_features": ("units", "the width of the input is found by itself"),
+    "num_features": ("momentum", "the width of the input is found by itself"),
 }
 
 _KINDS_OF_MODULES = {
@@ -191,6 +307,7 @@ _KINDS_OF_MODULES = {
     "fastreg.schedules": "schedule",
     "fastreg.models": "model",
     "fastreg.utils": "utility",
+    "fastreg.ops": "operation",
 }
 
 
@@ -225,6 +342,24 @@ def instead(kind: str, name: str) -> str:
     """``"; fastreg does not have it: ..."``, or an empty text if no other library has the name."""
     words = _words(kind).get(plain(name))
     return f"; fastreg does not have it: {words}" if words else ""
+
+
+def argument_instead(name: str, known: Collection[str]) -> str:
+    """What to write instead of an argument that a class does not have, after ``"; "``, or an empty text.
+
+    Args:
+        name: The name that was given.
+        known: The names of the arguments that the class has.
+    """
+    if name in _ARGUMENTS_IN_WORDS and _ARGUMENTS_IN_WORDS[name][0] in known:
+        return f"; {_ARGUMENTS_IN_WORDS[name][1]}"
+    return f"; {_ARGUMENTS[name]} is its name here" if _ARGUMENTS.get(name) in known else ""
+
+
+def call_argument_instead(call: str, name: str) -> str:
+    """What to write instead of an argument that a call of a model does not have, after ``"; "``, or an empty text."""
+    found = (hint for hint, names in _OF_CALLS.get(call, {}).items() if name in names.split())
+    return "".join(f"; {hint}" for hint in found)
 
 
 def kind_of(module: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastreg import _core
 from fastreg.internal.checks import (
@@ -26,6 +26,7 @@ from fastreg.internal.description import Description
 __all__ = [
     "ACTIVATIONS",
     "PARAMETERS",
+    "ActivationLike",
     "ParametrisedActivation",
     "activation_of_function",
     "check_activation",
@@ -88,6 +89,27 @@ class ParametrisedActivation(Description):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ParametrisedActivation, (self.name, self.parameters)
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    class ActivationLayer(Protocol):
+        """A layer that is an activation and nothing else, such as ``LeakyReLU``."""
+
+        def as_activation(self, owner: str) -> str | ParametrisedActivation:
+            """The activation. Raises ValueError, in the name of the owner, if the layer has something else."""
+
+    # What a layer takes as its activation; see check_activation.
+    ActivationLike = (
+        str | ParametrisedActivation | Callable[..., NDArray[np.float32]] | ActivationLayer | Mapping[str, Any]
+    )
+else:
+    ActivationLike = object
 
 
 def with_parameters(owner: str, name: str, given: Mapping[str, Any]) -> str | ParametrisedActivation:

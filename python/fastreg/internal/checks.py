@@ -28,6 +28,8 @@ class Range:
     def __init__(self, words: str, low: float = -math.inf, high: float = math.inf, ends: str = "[]") -> None:
         self.words, self.low, self.high = words, low, high
         self.low_is_inside, self.high_is_inside = ends[0] == "[", ends[1] == "]"
+        # Positive numbers between these two are inside, and so are they in float32, whose rounding is less than 1e-7.
+        self.surely_above, self.surely_below = max(low, 2.0**-126) * (1 + 1e-6), min(high, _LARGEST) * (1 - 1e-6)
         # Whether a number is inside; NaN is not.
         self.holds: Callable[[Any], bool] = {
             "[]": lambda value: low <= value <= high,
@@ -36,6 +38,9 @@ class Range:
             "()": lambda value: low < value < high,
         }[ends]
 
+
+# Above it, a float32 is infinite.
+_LARGEST = 3.4028234663852886e38
 
 FINITE = Range("be finite")
 POSITIVE = Range("be > 0", 0.0, ends="(]")
@@ -56,9 +61,6 @@ Rule = Range | tuple[str, Callable[[Any], bool]]
 WIDTH_LIMIT = 2**31
 SEED_LIMIT = 2**64
 
-# Above it, a float32 is infinite.
-_LARGEST = 3.4028234663852886e38
-
 # Bits of the longest integer that messages show in full; Python refuses to print those of thousands of digits.
 _LONGEST_SHOWN = 256
 
@@ -78,6 +80,8 @@ def describe(value: object) -> str:
 
 def check_real(owner: str, name: str, value: object, rule: Rule) -> float:
     """Returns ``value`` as a float. Raises TypeError if it is no real number, ValueError if it breaks the rule."""
+    if type(value) is float and type(rule) is Range and rule.surely_above < value < rule.surely_below:
+        return value
     words, test = rule if isinstance(rule, tuple) else (rule.words, rule.holds)
     if type(value) is not float and (isinstance(value, bool) or not isinstance(value, Real)):
         raise TypeError(f"{owner}: {name} must be a number, got {describe(value)}")

@@ -194,8 +194,23 @@ def _bind(cls: type, plan: _Plan, values: dict[str, Any], args: tuple[Any, ...],
     for name in plan.needed:
         wrong = wrong or values[name] is _MISSING
     if wrong:
-        _standard(cls)(*args, **given)  # raises the error
+        try:
+            _standard(cls)(*args, **given)  # raises the error
+        except TypeError as error:
+            raise TypeError(f"{error}{_names_instead(plan, given)}") from None
         raise TypeError(f"{cls.__qualname__}: wrong arguments")
+
+
+def _names_instead(plan: _Plan, given: Mapping[str, Any]) -> str:
+    """What to write instead of the first argument that the class does not have, or an empty text."""
+    from fastreg.internal.absent import argument_instead
+    from fastreg.internal.typos import closest
+
+    for name in given:
+        if name not in plan.arguments:
+            close = closest(name, plan.arguments)
+            return argument_instead(name, plan.arguments) or (f" (did you mean {close!r}?)" if close else "")
+    return ""
 
 
 def _with_further_positions(

@@ -45,13 +45,21 @@ class Description:
     # Fields that are conveniences of the constructor, not part of the description.
     _transient: ClassVar[frozenset[str]] = frozenset()
 
+    def __init__(self, *args: object, **given: object) -> None:
+        # Reached by the bases of a kind, which have no arguments, and by classes that users derive from them.
+        if args or given:
+            raise TypeError(f"{type(self).__name__}: {_only_built_in(type(self))}")
+
     def __post_init__(self) -> None:
         """Checks every field by its annotation, in the order of the fields, and puts the checked values in place."""
         kind: Any = type(self)
-        owner, values, (names, defaults, checked) = kind.__name__, self.__dict__, _defaults(kind)
+        owner, values = kind.__name__, self.__dict__
+        checks, names, defaults, checked = _CHECKS.get(kind) or _checks(kind)
         # Those that are not the defaults, which were checked before.
-        given = tuple(compress(field_checks(kind), map(is_not, map(values.__getitem__, names), defaults)))
-        values |= checked | {name: check(owner, name, values[name]) for name, check in given}
+        given = compress(checks, map(is_not, map(values.__getitem__, names), defaults))
+        found = [(name, check(owner, name, values[name])) for name, check in given]
+        values.update(checked)
+        values.update(found)
         self._check_together()
 
     def _check_together(self) -> None:
@@ -68,7 +76,10 @@ class Description:
     def __setattr__(self, name: str, value: object) -> None:
         from dataclasses import FrozenInstanceError
 
-        raise FrozenInstanceError(f"cannot assign to {name!r} of a {type(self).__name__}")
+        kind = type(self)
+        known = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
+        why = "" if known else f"; {_only_built_in(kind)}"
+        raise FrozenInstanceError(f"cannot assign to {name!r} of a {kind.__name__}{why}")
 
     def __delattr__(self, name: str) -> None:
         from dataclasses import FrozenInstanceError
@@ -77,7 +88,8 @@ class Description:
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form: the class name under ``"type"`` and every field."""
-        return _form(cast(Any, type(self))).of(self)
+        kind: Any = type(self)
+        return _form(kind).of(self)
 
     def get_config(self) -> dict[str, Any]:
         """The fields by name, as Keras has it: what ``from_config`` takes."""
@@ -107,14 +119,19 @@ def field_checks(kind: type[Description]) -> tuple[tuple[str, Check], ...]:
     return tuple((name, check) for name, check in checks if check is not None)
 
 
-@cache
-def _defaults(kind: Any) -> tuple[tuple[str, ...], tuple[object, ...], dict[str, object]]:
-    """The names of the fields that are checked, their defaults, and those of the defaults that are checked already.
+# The checks of the fields of a class, their names, their defaults, and those of the defaults that are checked already.
+_Checks = tuple[tuple[tuple[str, Check], ...], tuple[str, ...], tuple[object, ...], dict[str, object]]
 
-    In place of a default that is not allowed by itself stands something that no field has.
-    """
-    names, checked = tuple(name for name, _ in field_checks(kind)), checked_defaults(kind)
-    return names, tuple(checked.get(name, (object(),))[0] for name in names), {n: v for n, (_, v) in checked.items()}
+_CHECKS: dict[type, _Checks] = {}
+
+
+def _checks(kind: Any) -> _Checks:
+    """What an instance is checked by. In place of a default that is not allowed by itself is what no field has."""
+    checks, checked = field_checks(kind), checked_defaults(kind)
+    names = tuple(name for name, _ in checks)
+    defaults = tuple(checked.get(name, (object(),))[0] for name in names)
+    made = _CHECKS[kind] = (checks, names, defaults, {name: value for name, (_, value) in checked.items()})
+    return made
 
 
 @cache
@@ -263,6 +280,20 @@ def _plain(value: Any) -> Any:
 # The registry of each kind, by the base class of the kind.
 _REGISTRIES: dict[type[Description], Registry[Any]] = {}
 
+# What users write in place of a class of their own, by kind.
+_OWN = {
+    "loss": "; a function of (y_true, y_pred) that returns values and their gradient is a loss of your own",
+    "metric": "; a function of (y_true, y_pred) is a metric of your own",
+    "schedule": "; any function of the step is a schedule",
+    "optimizer": "; fastreg.ops has the parts of a loop of your own",
+}
+
+
+def _only_built_in(kind: type[Description]) -> str:
+    """Why a class that a user derived from a kind of descriptions cannot be used, and what can."""
+    registry = next((_REGISTRIES[base] for base in kind.__mro__ if base in _REGISTRIES), None)
+    return "it takes no arguments" if registry is None else registry.only_built_in + _OWN.get(registry.kind, "")
+
 
 class Registry(Generic[T]):
     """The known descriptions of one kind, found by name or by JSON form.
@@ -338,11 +369,15 @@ class Registry(Generic[T]):
     def check_built_in(self, where: str, value: T) -> None:
         """Raises TypeError for an instance of a class that is not registered, which the core does not know."""
         if self._type_of(type(value).__name__) is not type(value):
-            kinds = f"{self.kind}es" if self.kind.endswith("s") else f"{self.kind}s"
             known = ", ".join(sorted(cls.__name__ for cls in self.types))
-            raise TypeError(
-                f"{where}: only the built-in {kinds} are supported, got {type(value).__name__}; known: {known}"
-            )
+            only = f"{self.only_built_in}, got {type(value).__name__}"
+            raise TypeError(f"{where}: {only}{_OWN.get(self.kind, '')}; known: {known}")
+
+    @property
+    def only_built_in(self) -> str:
+        """The words of a message on a class of another origin."""
+        kinds = f"{self.kind}es" if self.kind.endswith("s") else f"{self.kind}s"
+        return f"only the built-in {kinds} are supported"
 
     def from_config(self, where: str, config: object) -> T:
         """The description of a JSON form, whose ``"type"`` must be one of the registered classes.

@@ -12,7 +12,7 @@ import threading
 from typing import Protocol
 from weakref import WeakSet
 
-__all__ = ["Lock", "in_child"]
+__all__ = ["Lock", "Turn", "in_child"]
 
 
 class _Inherited(Protocol):
@@ -37,39 +37,60 @@ if hasattr(os, "register_at_fork"):
 
 
 class Lock:
-    """A ``threading.Lock`` that is open in a forked child, unless the thread that forked holds it."""
+    """A reentrant lock that is open in a forked child, unless the thread that forked holds it.
 
-    __slots__ = ("__weakref__", "_lock", "_owner")
+    ``with lock.held:`` takes it. An exception of a signal handler, such as KeyboardInterrupt, cannot leave it closed:
+    the interpreter runs no handler between taking a lock of its own and the block, nor between the block and opening
+    the lock. It would between the lines of an ``__enter__`` in Python. A handler may take the lock within the block.
+
+    Attributes:
+        held: The lock for ``with``.
+    """
+
+    __slots__ = ("__weakref__", "held")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._owner: int | None = None
+        self.held = threading.RLock()
         in_child(self)
 
-    def acquire(self, blocking: bool = True) -> bool:
-        """Whether the lock was taken; with ``blocking`` it is waited for."""
-        taken = self._lock.acquire(blocking)
-        if taken:
-            self._owner = threading.get_ident()
-        return taken
+    def _after_fork(self) -> None:
+        if self.held.acquire(blocking=False):  # it is nobody's, or this thread's
+            self.held.release()
+        else:
+            self.held = threading.RLock()
 
-    def release(self) -> None:
-        """Opens the lock."""
-        self._owner = None
-        self._lock.release()
 
-    def locked(self) -> bool:
-        """Whether somebody holds the lock."""
-        return self._lock.locked()
+class Turn:
+    """Which call has its turn, of calls that exclude each other. They do not wait: a second one is refused.
 
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        self._owner = threading.get_ident()
+    A call takes a new ``threading.Lock`` by ``with`` and passes it to :meth:`begin`. Its turn ends when that lock is
+    open, so an exception of a signal handler cannot leave the turn taken (see :class:`Lock`). In a forked child it ends
+    unless the thread that forked has it.
 
-    def __exit__(self, *_: object) -> None:
-        self._owner = None
-        self._lock.release()
+    Args:
+        gate: Is held while a turn begins, so who holds it may rely on what :meth:`taken` says.
+    """
+
+    __slots__ = ("__weakref__", "_current", "_gate")
+
+    def __init__(self, gate: Lock) -> None:
+        self._gate = gate
+        self._current: tuple[threading.Lock, int] | None = None
+        in_child(self)
+
+    def begin(self, own: threading.Lock) -> bool:
+        """Whether the caller, who holds the lock ``own``, got the turn."""
+        with self._gate.held:
+            if self.taken():
+                return False
+            self._current = own, threading.get_ident()
+            return True
+
+    def taken(self) -> bool:
+        """Whether some call has its turn."""
+        current = self._current
+        return current is not None and current[0].locked()
 
     def _after_fork(self) -> None:
-        if self._owner != threading.get_ident():
-            self._lock, self._owner = threading.Lock(), None
+        if self._current is not None and self._current[1] != threading.get_ident():
+            self._current = None

@@ -289,7 +289,10 @@ def refuse_requests(call: str, arguments: Mapping[str, object]) -> None:
     known = _MODEL[call]
     for name, value in arguments.items():
         if name not in known:
-            raise TypeError(f"{call}() got an unexpected keyword argument {name!r}")
+            from fastreg.internal.absent import call_argument_instead  # needed for errors only
+
+            hint = call_argument_instead(call, name)
+            raise TypeError(f"{call}() got an unexpected keyword argument {name!r}{hint}")
         _refuse(call, name, value, known[name])
 
 

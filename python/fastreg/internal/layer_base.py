@@ -5,22 +5,25 @@ value is a matrix with a row for each row of the batch. Here it has the shape of
 whose elements the row of the matrix has in C order.
 """
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
-from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
+from numbers import Real
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from fastreg import _core
-from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, Rule, check_int, check_name, describe
+from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, Rule, check_bool, check_int, check_name, describe
 from fastreg.internal.dataclasses import KW_ONLY, InitVar, dataclass, field, fields, replace
 from fastreg.internal.description import BriefForm, Description, checked_defaults, registry_of
 from fastreg.internal.multipliers import Multiplier
 
 __all__ = [
     *("FEATURE_AXIS", "InputRule", "Join", "Layer", "Lowering", "Part", "Shape", "Symbol", "Value"),
-    *("batch_shape", "check_shape", "told"),
+    *("batch_shape", "check_mode", "check_shape", "told"),
 ]
+
+# Python's and NumPy's real numbers. A type checker takes them for unrelated to float.
+_NUMBER: Any = Real
 
 # The shape of a value without the rows of the batch.
 Shape = tuple[int, ...]
@@ -73,7 +76,40 @@ class Part(Description):
 
 
 class Symbol:
-    """What layers are called on, in a network that is being described: an ``Input``, or a :class:`Value`."""
+    """What layers are called on, in a network that is being described: an ``Input``, or a :class:`Value`.
+
+    The operators ``+``, ``-`` and ``*`` between two of them are the layers ``Add``, ``Subtract`` and ``Multiply``. With
+    a number they, and ``/`` by a number, are a ``Rescaling``.
+    """
+
+    # NumPy's arrays and numbers leave operators to this class.
+    __array_ufunc__ = None
+
+    def __add__(self, other: "Symbol | float") -> "Value":
+        if isinstance(other, Symbol):
+            return _joined("Add", self, other)
+        return _rescaled(self, 1.0, other) if isinstance(other, _NUMBER) else NotImplemented
+
+    def __sub__(self, other: "Symbol | float") -> "Value":
+        if isinstance(other, Symbol):
+            return _joined("Subtract", self, other)
+        return _rescaled(self, 1.0, -other) if isinstance(other, _NUMBER) else NotImplemented
+
+    def __rsub__(self, other: float) -> "Value":
+        return _rescaled(self, -1.0, other) if isinstance(other, _NUMBER) else NotImplemented
+
+    def __mul__(self, other: "Symbol | float") -> "Value":
+        if isinstance(other, Symbol):
+            return _joined("Multiply", self, other)
+        return _rescaled(self, other) if isinstance(other, _NUMBER) else NotImplemented
+
+    def __truediv__(self, other: float) -> "Value":
+        return _rescaled(self, 1.0 / other) if isinstance(other, _NUMBER) else NotImplemented
+
+    def __neg__(self) -> "Value":
+        return _rescaled(self, -1.0)
+
+    __radd__, __rmul__ = __add__, __mul__
 
     @property
     def row_shape(self) -> Shape:
@@ -137,6 +173,17 @@ class Value(Symbol):
         return f"<Value of {told(self._shape)}, made by {self.layer!r}>"
 
 
+def _joined(kind: str, *values: Symbol) -> Value:
+    made: Value = registry_of(Layer).from_config(kind, {"type": kind})(list(values))
+    return made
+
+
+def _rescaled(value: Symbol, scale: float, offset: float = 0.0) -> Value:
+    form = {"type": "Rescaling", "scale": float(scale), "offset": float(offset)}
+    made: Value = registry_of(Layer).from_config("Rescaling", form)(value)
+    return made
+
+
 _L = TypeVar("_L", bound="Layer")
 
 
@@ -182,7 +229,7 @@ class Layer(Part):
             if self.input_shape not in (None, shape):
                 raise ValueError(f"{owner}: input_dim {shape[0]} contradicts input_shape {self.input_shape}")
             self._set(input_shape=shape)
-        if self.input_shape not in (None, takes := self.required_shape):
+        if self.input_shape is not None and self.input_shape != (takes := self.required_shape):
             raise ValueError(f"{owner}: input_shape must be {takes}, got {self.input_shape}")
         for name in _MULTIPLIERS:
             if getattr(self, name) != 1.0 and name not in _core.schema()["layers"].get(owner, {"fields": ()})["fields"]:
@@ -196,14 +243,19 @@ class Layer(Part):
         shown = [name for name in shown if not name.endswith("_constraint") or getattr(self, name) is not None]
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
-    def __call__(self, inputs: Symbol) -> Value:
+    def __call__(self, inputs: Symbol, *, training: bool | None = None) -> Value:
         """The value that this layer makes of another one, for :class:`fastreg.Model`.
 
+        Args:
+            inputs: The other one.
+            training: Keras's argument; None, or a bool for a layer that computes the same in and outside of training.
+
         Raises:
-            ValueError: If the layer cannot take a value of this width.
+            ValueError: If the layer cannot take a value of this width, or not the value of ``training``.
             TypeError: If it is called on anything but a value.
         """
         owner = type(self).__name__
+        check_mode(self, training)
         value = _checked_value(owner, inputs)
         if self.input_shape not in (None, value.row_shape):
             raise ValueError(f"{owner}: input_shape is {self.input_shape}, but the input has {told(value.row_shape)}")
@@ -211,7 +263,8 @@ class Layer(Part):
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form. What does nothing and was added later is not in it, so that files are as they ever were."""
-        return _form(cast(Any, type(self))).of(self)
+        kind: Any = type(self)
+        return _form(kind).of(self)
 
     def output_width(self, *widths: int) -> int:
         """Width of the output for widths of the inputs. Raises ValueError if the layer cannot take these."""
@@ -299,7 +352,7 @@ def _form(kind: Any) -> BriefForm:
 
 @lru_cache(maxsize=256)
 def _width_of(layer: Layer, widths: tuple[int, ...]) -> int:
-    return _core.layer_info(json.dumps(layer.to_config()), widths)[0]
+    return _core.layer_info(layer.to_config(), widths)[0]
 
 
 def every_layer(layers: Iterable[Layer]) -> list[Layer]:
@@ -308,6 +361,35 @@ def every_layer(layers: Iterable[Layer]) -> list[Layer]:
     for layer in found:  # which grows
         found += getattr(layer, "layers", ())
     return found
+
+
+_NOISE = ("Dropout", "AlphaDropout", "GaussianDropout", "GaussianNoise")
+
+
+def check_mode(layer: Layer, training: object) -> None:
+    """Refuses Keras's argument ``training`` of a call where it would mean something; None is always allowed.
+
+    Whether layers compute as in training is decided by what a model is asked for: ``fit`` trains, ``predict`` does not.
+    """
+    if training is None:
+        return
+    chosen = check_bool(layer.kind, "training", training)
+    if (found := _of_training(layer, chosen, True)) is None:
+        return
+    hint = "; a BatchNormalization with trainable=False normalises by its moving averages in fit, too"
+    raise ValueError(
+        f"{layer.kind}: training must be None where there is a {found}, got {chosen}: it acts as in training in fit, "
+        f"and not in predict{'' if chosen or found in _NOISE else hint}"
+    )
+
+
+def _of_training(layer: Layer, chosen: bool, trained: bool) -> str | None:
+    """The kind of a layer in this one, or of itself, that computes something else in training than ``chosen`` says."""
+    trained = trained and layer.trainable
+    if layer.kind in _NOISE or (layer.kind == "BatchNormalization" and (chosen or trained)):
+        return layer.kind
+    within = (_of_training(one, chosen, trained) for one in getattr(layer, "layers", ()))
+    return next((found for found in within if found is not None), None)
 
 
 class Join(Layer):
@@ -322,14 +404,21 @@ class Join(Layer):
             owner = type(self).__name__
             raise ValueError(f"{owner}: input_shape must be None, since it has several inputs, got {self.input_shape}")
 
-    def __call__(self, inputs: Sequence[Symbol]) -> Value:  # type: ignore[override]
+    def __call__(  # type: ignore[override]
+        self, inputs: Sequence[Symbol], *, training: bool | None = None
+    ) -> Value:
         """Returns the value that this layer computes from others, for :class:`fastreg.Model`.
+
+        Args:
+            inputs: The others, a list.
+            training: Keras's argument, without a meaning for such a layer.
 
         Raises:
             ValueError: If there are fewer than two values, or their widths do not match.
             TypeError: If the argument is not a list of values.
         """
         owner = type(self).__name__
+        check_mode(self, training)
         if not isinstance(inputs, (list, tuple)):
             raise TypeError(f"{owner}: must be called on a list of values, two at least, got {describe(inputs)}")
         if len(inputs) < 2:

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, NoReturn
 
 from fastreg.constraints import Constraint
 from fastreg.initializers import Initializer
-from fastreg.internal.activation_names import ParametrisedActivation, check_activation, with_parameters
+from fastreg.internal.activation_names import ActivationLike, ParametrisedActivation, check_activation, with_parameters
 from fastreg.internal.checks import FINITE, NON_NEGATIVE
 from fastreg.internal.dataclasses import dataclass, field
 from fastreg.internal.keras_arguments import LayerArguments, PReLUArguments, takes_keras_arguments
@@ -187,7 +187,7 @@ class ParametricActivation(Layer, LayerArguments):
         'mish'
     """
 
-    activation: Annotated[str | ParametrisedActivation, check_activation]
+    activation: Annotated[ActivationLike, check_activation]
     alpha_initializer: Initializer | str = "ones"
     alpha_regularizer: Regularizer | str | None = None
 

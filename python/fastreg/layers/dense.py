@@ -1,10 +1,10 @@
 """Dense, a product with a learned matrix, and Activation. x is (n, in), a kernel (in, units)."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, cast
 
 from fastreg.constraints import Constraint
 from fastreg.initializers import Initializer
-from fastreg.internal.activation_names import ParametrisedActivation, check_activation
+from fastreg.internal.activation_names import ActivationLike, ParametrisedActivation, check_activation
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT
 from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.keras_arguments import DenseArguments, LayerArguments, takes_keras_arguments
@@ -50,7 +50,7 @@ class Dense(Layer, DenseArguments):
     _later: ClassVar[frozenset[str]] = frozenset({"activity_regularizer"})
 
     units: Annotated[int, AT_LEAST_ONE, WIDTH_LIMIT]
-    activation: Annotated[str | ParametrisedActivation | None, check_activation] = None
+    activation: Annotated[ActivationLike | None, check_activation] = None
     use_bias: bool = True
     kernel_initializer: Initializer | str = "glorot_uniform"
     bias_initializer: Initializer | str = "zeros"
@@ -89,11 +89,11 @@ class Activation(Layer, LayerArguments):
         Activation(activation='silu')
     """
 
-    activation: Annotated[str | ParametrisedActivation, check_activation]
+    activation: Annotated[ActivationLike, check_activation]
 
     def as_activation(self, owner: str) -> str | ParametrisedActivation:
         """What it is as the activation of another layer."""
-        return self.activation
+        return cast("str | ParametrisedActivation", self.activation)  # which is checked
 
     def is_elementwise(self) -> bool:
         """False for functions of whole rows."""

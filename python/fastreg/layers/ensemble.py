@@ -4,7 +4,7 @@ import math
 from typing import Annotated, Any, ClassVar
 
 from fastreg.initializers import Initializer, RandomUniform
-from fastreg.internal.activation_names import ParametrisedActivation, check_activation
+from fastreg.internal.activation_names import ActivationLike, check_activation
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT
 from fastreg.internal.dataclasses import dataclass
 from fastreg.internal.keras_arguments import LayerArguments, takes_keras_arguments
@@ -66,7 +66,7 @@ class EnsembleDense(Join, LayerArguments):
 
     units: Annotated[int, AT_LEAST_ONE, WIDTH_LIMIT]
     members: Annotated[int, INDICES]
-    activation: Annotated[str | ParametrisedActivation | None, check_activation] = None
+    activation: Annotated[ActivationLike | None, check_activation] = None
     share_kernel: bool = True
     input_initializer: Initializer | str | None = "ones"
     output_initializer: Initializer | str | None = "ones"

@@ -23,12 +23,12 @@ class _OnArrays(Layer):
     """The base of layers that can be called on arrays, too."""
 
     @overload
-    def __call__(self, inputs: Symbol) -> Value: ...
+    def __call__(self, inputs: Symbol, *, training: bool | None = None) -> Value: ...
     @overload
-    def __call__(self, inputs: ArrayLike) -> NDArray[np.float32]: ...
-    def __call__(self, inputs: Any) -> Any:
+    def __call__(self, inputs: ArrayLike, *, training: bool | None = None) -> NDArray[np.float32]: ...
+    def __call__(self, inputs: Any, *, training: bool | None = None) -> Any:
         """The value that this layer makes of another one in a model, or the array that it makes of an array."""
-        return super().__call__(inputs) if isinstance(inputs, Symbol) else self._of_array(inputs)
+        return super().__call__(inputs, training=training) if isinstance(inputs, Symbol) else self._of_array(inputs)
 
     def _of_array(self, inputs: ArrayLike) -> NDArray[np.float32]:
         raise NotImplementedError
@@ -209,22 +209,25 @@ class CategoryEncoding(_OnArrays, EncodingArguments):
     output_mode: Literal["multi_hot", "one_hot", "count"] = "multi_hot"
 
     @overload
-    def __call__(self, inputs: Symbol, count_weights: None = None) -> Value: ...
+    def __call__(self, inputs: Symbol, count_weights: None = None, *, training: bool | None = None) -> Value: ...
     @overload
-    def __call__(self, inputs: ArrayLike, count_weights: ArrayLike | None = None) -> NDArray[np.float32]: ...
-    def __call__(self, inputs: Any, count_weights: Any = None) -> Any:
+    def __call__(
+        self, inputs: ArrayLike, count_weights: ArrayLike | None = None, *, training: bool | None = None
+    ) -> NDArray[np.float32]: ...
+    def __call__(self, inputs: Any, count_weights: Any = None, *, training: bool | None = None) -> Any:
         """The value that this layer makes of another one in a model, or the array that it makes of an array.
 
         Args:
             inputs: A value; or integers (n, k), or (n,) of which ``"one_hot"`` makes (n, ``num_tokens``) and the other
                 modes one row.
             count_weights: What each integer of an array counts for, with ``"count"``.
+            training: Keras's argument, without a meaning for this layer.
         """
         if not isinstance(inputs, Symbol):
             return encoded(inputs, self.num_tokens, self.output_mode, "CategoryEncoding", count_weights)
         if count_weights is not None:
             raise ValueError("CategoryEncoding: count_weights must be None in a model")
-        return super().__call__(inputs)
+        return super().__call__(inputs, training=training)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """The indicators of a row."""

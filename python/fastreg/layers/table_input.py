@@ -9,7 +9,7 @@ import numpy as np
 
 from fastreg.constraints import Constraint
 from fastreg.initializers import Initializer
-from fastreg.internal.activation_names import ParametrisedActivation, check_activation
+from fastreg.internal.activation_names import ActivationLike, check_activation
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, Range, check_int, check_real, describe
 from fastreg.internal.dataclasses import dataclass, field, fields
 from fastreg.internal.description import Description
@@ -257,7 +257,7 @@ class TableInput(Layer, DenseArguments):
 
     units: Annotated[int, AT_LEAST_ONE, WIDTH_LIMIT] = field()
     columns: Annotated[Sequence[Column], _check_columns]
-    activation: Annotated[str | ParametrisedActivation | None, check_activation] = None
+    activation: Annotated[ActivationLike | None, check_activation] = None
     use_bias: bool = True
     kernel_initializer: Initializer | str = "glorot_uniform"
     bias_initializer: Initializer | str = "zeros"

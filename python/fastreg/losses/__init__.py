@@ -172,6 +172,8 @@ def get(identifier: object, where: str = "losses.get") -> Loss:
         >>> losses.get(losses.huber)
         Huber(delta=1.0)
     """
+    if isinstance(identifier, str):
+        return _REGISTRY.resolve(where, identifier)
     if isinstance(identifier, Loss) and not identifier.in_files:  # a function of Python, which has no name
         return identifier
     if getattr(identifier, "__module__", "") == f"{__name__}.functions":

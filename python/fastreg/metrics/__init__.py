@@ -290,7 +290,7 @@ def get(identifier: object, where: str = "metrics.get") -> Metric:
             f"CategoricalAccuracy() or SparseCategoricalAccuracy(), got {identifier!r}"
         )
     metric = _REGISTRY.resolve(where, identifier)
-    return type(metric)(name=identifier) if isinstance(identifier, str) else metric  # type: ignore[call-arg]
+    return type(metric)(name=identifier) if isinstance(identifier, str) else metric
 
 
 def names() -> list[str]:
@@ -335,7 +335,7 @@ def resolve(
 
     Raises:
         ValueError: If a metric needs labels and the loss has none, or the reverse, or other outputs than there are, or
-            a key is ``loss``.
+            a key is ``loss``, or a threshold is one of logits.
     """
     sparse = loss.targets == "labels"
     found: list[Metric] = []
@@ -347,7 +347,7 @@ def resolve(
                 f"compile: metric {metric.name!r} does not go with {type(loss).__name__}, whose targets are "
                 f"{'labels' if sparse else 'numbers, not labels'}; 'accuracy' fits any loss"
             )
-        if refusal := metric.refusal(n_outputs):
+        if refusal := metric.refusal(n_outputs) or _threshold_of_logits(metric, loss):
             raise ValueError(f"compile: metric {metric.name!r} {refusal}")
         if metric.name == "loss" or metric.name.startswith("val_"):
             raise ValueError(f"compile: a metric's name must not be 'loss' or start with 'val_', got {metric.name!r}")
@@ -359,6 +359,21 @@ def resolve(
         taken.add(key)
         found.append(metric.renamed(key) if key != metric.name else metric)
     return found
+
+
+def _threshold_of_logits(metric: Metric, loss: Loss) -> str:
+    """Why a metric cannot have its threshold beside a loss with ``from_logits``; an empty text if it can.
+
+    In Keras metrics see the logits then, and programs ask for the threshold 0. Every probability is above it.
+    """
+    fields = vars(metric)
+    for name in ("threshold", "thresholds"):
+        if fields.get(name) == 0.0 and getattr(loss, "from_logits", False):
+            return (
+                f"must have {name} > 0, got 0.0: where the loss has from_logits=True, metrics see probabilities, "
+                f"and {name}=0.5 means what 0 means for logits"
+            )
+    return ""
 
 
 def _accuracy(name: str, sparse: bool, n_outputs: int) -> Metric:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import Any, Literal, overload
 
 from numpy.typing import ArrayLike
@@ -16,6 +17,7 @@ from fastreg.model.arguments import checked_input_names, inputs_of, shape_of
 from fastreg.model.face import Face
 from fastreg.model.run import divergence_error
 from fastreg.model.step_rates import layer_rates, step_rates
+from fastreg.model.structure import told_as_model
 
 __all__ = ["Batches"]
 
@@ -23,6 +25,7 @@ __all__ = ["Batches"]
 Arrays = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 
 
+@told_as_model
 class Batches(Face):
     """The methods that train and test one batch."""
 
@@ -90,9 +93,11 @@ class Batches(Face):
         core, as_dict = self._core, check_bool("train_on_batch", "return_dict", return_dict)
         core.require_layers("train_on_batch")
         core.require_losses("train_on_batch")
-        if not core.fit_lock.acquire(blocking=False):
-            raise RuntimeError("train_on_batch: the model is being fitted, by another thread or around this callback")
-        try:
+        with (own := Lock()):
+            if not core.fitted.begin(own):
+                raise RuntimeError(
+                    "train_on_batch: the model is being fitted, by another thread or around this callback"
+                )
             shape = shape_of(core, inputs_of(core, x))
             data, names = self._batch(x, y, sample_weight, class_weight, shape)
             core.share()
@@ -105,8 +110,6 @@ class Batches(Face):
                 raise divergence_error("train_on_batch", where or {}, 0)
             core.feature_names = names
             core.weights_changed()
-        finally:
-            core.fit_lock.release()
         return self._values(values, as_dict)
 
     @overload

@@ -8,7 +8,6 @@ package: ``fitting.py`` trains one, ``files.py`` writes and reads one, ``views.p
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
 from typing import Any, cast
@@ -17,7 +16,7 @@ from fastreg import _core, losses, optimizers
 from fastreg import metrics as _metrics
 from fastreg.internal.checks import NON_NEGATIVE, POSITIVE, SEED_LIMIT, check_int, check_name, check_real, describe
 from fastreg.internal.dataclasses import replace
-from fastreg.internal.forks import Lock
+from fastreg.internal.forks import Lock, Turn
 from fastreg.internal.layer_base import Join, Shape, told
 from fastreg.layers import Input, Layer
 from fastreg.losses import Loss
@@ -76,7 +75,8 @@ class CoreModel(Sharing, Labelled):
         run_length: The length of the last run, which turns a schedule in epochs into one in steps; None before a fit.
         last_epoch: What ends a running fit after the current epoch; None outside of one.
         facts: What is known of the layers.
-        fit_lock: Is held during a fit. Other calls do not wait for it, but raise an error.
+        fitted: Whose turn it is to train the model. Other calls do not wait for it, but raise an error.
+        changing: Is held while layers, network, trainer and what ``compile`` set are replaced, or read together.
     """
 
     def __init__(
@@ -108,8 +108,8 @@ class CoreModel(Sharing, Labelled):
         self._make_locks()
 
     def _make_locks(self) -> None:
-        self.fit_lock, self.facts, self._report = Lock(), Facts(), Report()
-        self._making = Lock()  # is held while the network or the trainer is created
+        self.changing = Lock()
+        self.fitted, self.facts, self._report = Turn(self.changing), Facts(), Report()
 
     # Layers and weights.
 
@@ -213,7 +213,7 @@ class CoreModel(Sharing, Labelled):
             raise ValueError(f"build: the model takes {told(self.input_shape or ())}, got {got}")
         if (network := self.network) is not None:
             return self._with_shared(network)
-        with self._making:
+        with self.changing.held:
             if self.network is None:
                 network = self._made_network(shape)
                 adapted.set_statistics(self, network, shape)
@@ -224,7 +224,7 @@ class CoreModel(Sharing, Labelled):
 
     def _made_network(self, shape: Shape) -> _core.Network:
         try:
-            return _core.Network(json.dumps(self.description(shape)))
+            return _core.Network(self.description(shape))
         except ValueError:
             graph = self.graph_for(shape)  # checking layer by layer says more
             graphs.shapes_of(self.layers, graph.shapes[: len(graph.inputs)], graph.calls, graph.reads)
@@ -232,7 +232,7 @@ class CoreModel(Sharing, Labelled):
 
     def weight_count(self, shape: Shape) -> int:
         """The number of weights for a shape of the rows of the first input. It does not create them."""
-        _, info = _core.network_info(json.dumps(self.description(shape)))
+        _, info = _core.network_info(self.description(shape))
         return sum(math.prod(shape) for _, shape, _ in info)
 
     def untrained(self, seed: int | None, name: str | None = None) -> CoreModel:
@@ -320,10 +320,9 @@ class CoreModel(Sharing, Labelled):
         for one in chosen_losses:
             one.check_fit("compile: loss")
         weights = check_weights(loss_weights, names)
-        entries, weighted = (
-            tuple(_metrics.listed(one, argument) for one in by_output(argument, value, names))
-            for argument, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics))
-        )
+        entries = tuple([_metrics.listed(one) for one in by_output("metrics", metrics, names)])
+        each = by_output("weighted_metrics", weighted_metrics, names)
+        weighted = tuple([_metrics.listed(one, "weighted_metrics") for one in each])
         if len(names) > 1 and chosen_losses:
             log_keys(names, resolved(entries, weighted, chosen_losses, self.output_widths(self.known_shape())))
         precision = self.precision_of("compile", matmul_precision)
@@ -348,11 +347,12 @@ class CoreModel(Sharing, Labelled):
 
     @learning_rate.setter
     def learning_rate(self, value: LearningRate) -> None:
-        optimizer = self.require_optimizer("learning_rate")
-        if self.fit_lock.locked() and self.trainer is not None:
-            value = check_real("learning_rate", "the value", value, POSITIVE)
-            self.trainer.set_learning_rate(value)
-        self.optimizer = replace(optimizer, learning_rate=value)
+        with self.changing.held:
+            optimizer = self.require_optimizer("learning_rate")
+            if self.fitted.taken() and self.trainer is not None:
+                value = check_real("learning_rate", "the value", value, POSITIVE)
+                self.trainer.set_learning_rate(value)
+            self.optimizer = replace(optimizer, learning_rate=value)
 
     def resolved_metrics(self, shape: Shape | None = None) -> list[list[Metric]]:
         """The metrics of each output, the weighted ones last; the accuracy that fits stands for ``"accuracy"``."""
@@ -387,9 +387,10 @@ class CoreModel(Sharing, Labelled):
         network = self.require_network("fit") if shape is None else self.build(shape)
         if (trainer := self.trainer) is not None:
             return trainer
-        with self._making:
+        with self.changing.held:
             if self.trainer is None:
-                self.trainer = _core.Trainer(network, json.dumps(training_description(self, for_file=False)))
+                network = self.network or network  # another thread may have replaced it
+                self.trainer = _core.Trainer(network, training_description(self, for_file=False))
                 self.require_optimizer("fit").use()
             return self.trainer
 
@@ -397,7 +398,7 @@ class CoreModel(Sharing, Labelled):
 
     def require_idle(self, call: str) -> None:
         """Raises RuntimeError within a callback, and while another thread fits the model."""
-        if self.fit_lock.locked():
+        if self.fitted.taken():
             raise RuntimeError(f"{call}: not within a callback, nor while another thread fits the model")
 
     def require_layers(self, call: str) -> None:
@@ -456,14 +457,20 @@ class CoreModel(Sharing, Labelled):
         Raises:
             RuntimeError: Within a callback, or while another thread fits the model.
         """
-        self.require_idle("pickle")
-        self.share()  # takes over what has changed in the models in this one
-        state = self.__dict__ | {"network": None, "trainer": None, "last_epoch": None}
-        del state["fit_lock"], state["_making"], state["facts"], state["_report"]
-        if self.network is not None:
-            state["network"] = self.network.get_weights()
-        if self.trainer is not None:
-            state["network"], moments, step, epoch, shown = self.trainer.get_state()
+        with self.changing.held:
+            if self.fitted.taken():
+                raise RuntimeError(
+                    "a model cannot be copied or pickled within a callback, nor while another thread fits it; "
+                    "get_weights() gives its weights, and save() writes it to a file"
+                )
+            self.share()  # takes over what has changed in the models in this one
+            network, trainer, state = self.network, self.trainer, dict(self.__dict__)
+        state |= {"network": None, "trainer": None, "last_epoch": None}
+        del state["fitted"], state["changing"], state["facts"], state["_report"]
+        if network is not None:
+            state["network"] = network.get_weights()
+        if trainer is not None:
+            state["network"], moments, step, epoch, shown = trainer.get_state()
             state["trainer"] = (step, epoch, moments, shown)
         return state
 

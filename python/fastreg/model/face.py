@@ -18,7 +18,7 @@ from fastreg.internal.checks import check_bool, unknown_name
 from fastreg.internal.keras_arguments import refuse_requests
 from fastreg.model.assignments import FREE, check_deletion, checked_assignment
 from fastreg.model.core import CoreModel
-from fastreg.model.structure import Structure
+from fastreg.model.structure import Structure, told_as_model
 from fastreg.model.summary import is_unusual, summary_lines
 from fastreg.model.views import BoundLayer, FixedList
 from fastreg.model.weights import weights_of_model
@@ -27,19 +27,42 @@ from fastreg.optimizers import LearningRate
 __all__ = ["Face"]
 
 _F = TypeVar("_F", bound="Face")
+
+# Methods that a class derived from Keras's Model may have, and what takes their place.
+_NEVER_CALLED_HINTS = dict.fromkeys(
+    ("train_step", "compute_loss", "compute_metrics", "make_train_function"),
+    "compile takes losses and metrics that are functions, and fastreg.ops has the parts of a loop of your own",
+)
+_NEVER_CALLED_HINTS |= dict.fromkeys(
+    ("call", "forward"),
+    "fastreg.Model(inputs, outputs) makes a network of the values of layers that are called on each other",
+)
+_NEVER_CALLED_HINTS |= dict.fromkeys(
+    ("test_step", "make_test_function", "predict_step", "make_predict_function"),
+    "evaluate and predict can be derived, and callbacks can compute values of their own",
+)
+_NEVER_CALLED = _NEVER_CALLED_HINTS.keys()
 _set = object.__setattr__
 
 
+@told_as_model
 class Face(Structure):
     """The base class of the models."""
 
     # The name of the class in messages.
     _owner = "Model"
+    _core: CoreModel
+    # None before a fit. The type does not require programs to check for None after a fit.
+    history: History | Any
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuses methods by which Keras's models are changed: a fit runs in the core and would never call them."""
+        super().__init_subclass__(**options)
+        for name in sorted(_NEVER_CALLED & vars(cls).keys()):
+            raise TypeError(f"{cls.__name__}: {name} would never be called; {_NEVER_CALLED_HINTS[name]}")
+
     def _take(self, core: CoreModel) -> None:
-        self._core = core
-        self.stop_training = False
-        # None before a fit. The type does not require programs to check for None after a fit.
-        self.history: History | Any = None
+        self.__dict__.update(_core=core, stop_training=False, history=None)
 
     @classmethod
     def _of(cls: type[_F], core: CoreModel) -> _F:
@@ -159,11 +182,13 @@ class Face(Structure):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._core.require_idle("trainable")
-        checked = check_bool(self._core.owner, "trainable", value)
-        if not self._core.layers and not checked:
-            raise ValueError(f"{self._core.owner}: trainable: there are no layers that could be left untrained")
-        self._core.set_trainable(range(len(self._core.layers)), checked)
+        core = self._core
+        with core.changing.held:
+            core.require_idle("trainable")
+            checked = check_bool(core.owner, "trainable", value)
+            if not core.layers and not checked:
+                raise ValueError(f"{core.owner}: trainable: there are no layers that could be left untrained")
+            core.set_trainable(range(len(core.layers)), checked)
 
     @property
     def input_names(self) -> list[str]:
@@ -242,7 +267,9 @@ class Face(Structure):
         refuse_requests("summary", keras)
         shown = check_bool("summary", "show_trainable", show_trainable)
         zeros = check_bool("summary", "show_sparsity", show_sparsity)
-        (print_fn or print)("\n".join(summary_lines(self._core, shown, zeros)))
+        with self._core.changing.held:  # another thread may change the layers
+            lines = summary_lines(self._core, shown, zeros)
+        (print_fn or print)("\n".join(lines))
 
     @property
     def matmul_precision(self) -> str | None:

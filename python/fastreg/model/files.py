@@ -57,17 +57,21 @@ def save(
 ) -> None:
     """See :meth:`fastreg.Sequential.save`. ``extra`` is further members of the description, which ``load`` ignores."""
     with_optimizer = check_bool("save", "include_optimizer", include_optimizer)
-    network = model.require_network("save")
+    model.require_network("save")
     check_ending(path)
-    description = model.description(model.known_shape())
-    if model.feature_names is not None:
-        description["feature_names"] = list(model.feature_names)
-    if model.classes is not None and len(model.classes) == max(network.n_outputs, 2):
-        description["classes"] = list(model.classes)
-    if with_optimizer and model.losses:
-        _check_losses(model)
-        description |= training_description(model, for_file=True) | {"format": description["format"]}
-        weights, moments, description["state"] = _trained(model, network)
+    with model.changing.held:  # all that follows is of one model, although another thread may change it
+        network, trainer, run_length = model.require_network("save"), model.trainer, model.run_length
+        description = model.description(model.known_shape())
+        if model.feature_names is not None:
+            description["feature_names"] = list(model.feature_names)
+        if model.classes is not None and len(model.classes) == max(network.n_outputs, 2):
+            description["classes"] = list(model.classes)
+        trained = with_optimizer and bool(model.losses)
+        if trained:
+            _check_losses(model)
+            description |= training_description(model, for_file=True) | {"format": description["format"]}
+    if trained:
+        weights, moments, description["state"] = _trained(network, trainer, run_length)
     else:
         weights, moments = network.get_weights(), {}
     tensors = dict(zip((name for name, _, _ in network.weight_info()), weights, strict=True)) | moments
@@ -82,17 +86,18 @@ def save(
         )
 
 
-def _trained(model: CoreModel, network: _core.Network) -> tuple[list[NDArray[np.float32]], Tensors, dict[str, Any]]:
+def _trained(
+    network: _core.Network, trainer: _core.Trainer | None, run_length: RunLength | None
+) -> tuple[list[NDArray[np.float32]], Tensors, dict[str, Any]]:
     """The weights, the moments and the state, all of the same step, although another thread may fit the model."""
-    weights = [] if model.trainer is not None else network.get_weights()
-    if model.trainer is None:
-        return weights, {}, {"step": 0, "epoch": 0}
-    weights, moments, step, epoch, shown = model.trainer.get_state()
+    if trainer is None:
+        return network.get_weights(), {}, {"step": 0, "epoch": 0}
+    weights, moments, step, epoch, shown = trainer.get_state()
     state: dict[str, Any] = {"step": step, "epoch": epoch}
     if shown:
         state["averages_shown"] = True
-    if model.run_length is not None and _fits(model.run_length):
-        state["run_length"] = list(model.run_length)
+    if run_length is not None and _fits(run_length):
+        state["run_length"] = list(run_length)
     return weights, moments, state
 
 

@@ -13,7 +13,7 @@ from fastreg.model.sequential import Sequential
 __all__ = ["face_over", "load", "read"]
 
 
-def load(path: files.StrOrBytesPath) -> Any:
+def load(path: files.StrOrBytesPath) -> Model:
     """The model of a file that ``save`` wrote: a :class:`fastreg.Sequential` or a :class:`fastreg.Model`.
 
     It is compiled if it was compiled when it was saved, and was saved with its optimizer. Then a further ``fit``
@@ -40,7 +40,7 @@ def load(path: files.StrOrBytesPath) -> Any:
     return read(path)[0]
 
 
-def read(path: files.StrOrBytesPath, with_training: bool = True) -> tuple[Any, Mapping[str, Any]]:
+def read(path: files.StrOrBytesPath, with_training: bool = True) -> tuple[Model, Mapping[str, Any]]:
     """The model of a file and the whole description, with members that ``extra`` of ``files.save`` added.
 
     Args:
@@ -51,6 +51,6 @@ def read(path: files.StrOrBytesPath, with_training: bool = True) -> tuple[Any, M
     return face_over(core), description
 
 
-def face_over(core: CoreModel) -> Any:
+def face_over(core: CoreModel) -> Model:
     """The face over a core that is there: a ``Sequential`` over a chain, a ``Model`` over a graph."""
     return Sequential._of(core) if core.graph is None else Model._of(core)

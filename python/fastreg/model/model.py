@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
+from threading import Lock
 from typing import Any, Literal, cast, overload
 
 from numpy.typing import ArrayLike
@@ -134,10 +135,11 @@ class Model(Batches):
             TypeError: If an argument is of the wrong kind.
             RuntimeError: Within a callback.
         """
-        self._core.require_idle("compile")
         refuse_requests("compile", keras)
         given = optimizer.description if type(optimizer) is BoundOptimizer else optimizer
-        self._core.compile(given, loss, metrics, loss_weights, weighted_metrics, matmul_precision)
+        with self._core.changing.held:
+            self._core.require_idle("compile")
+            self._core.compile(given, loss, metrics, loss_weights, weighted_metrics, matmul_precision)
 
     def fit(
         self,
@@ -221,9 +223,9 @@ class Model(Batches):
             RuntimeError: Within a callback, or while another thread fits this model.
         """
         refuse_requests("fit", keras)
-        if not self._core.fit_lock.acquire(blocking=False):
-            raise RuntimeError("fit: the model is being fitted already, by another thread or around this callback")
-        try:
+        with (own := Lock()):
+            if not self._core.fitted.begin(own):
+                raise RuntimeError("fit: the model is being fitted already, by another thread or around this callback")
             return fitting.fit(
                 self._core,
                 self,
@@ -246,8 +248,6 @@ class Model(Batches):
                 rows=rows,
                 validation_rows=validation_rows,
             )
-        finally:
-            self._core.fit_lock.release()
 
     @overload
     def evaluate(

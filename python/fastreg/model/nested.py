@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from fastreg import _core
 from fastreg.data import arrays
-from fastreg.internal.layer_base import InputRule, Layer, Lowering, Shape, Symbol, Value
+from fastreg.internal.layer_base import InputRule, Layer, Lowering, Shape, Symbol, Value, check_mode
 from fastreg.model import adapted, graphs
 
 __all__ = ["Nested", "Sharing"]
@@ -59,8 +59,9 @@ class Nested(Layer):
         """The layers of the model as they are now."""
         return tuple(self.core.layers)
 
-    def __call__(self, inputs: Any) -> Value:
+    def __call__(self, inputs: Any, *, training: bool | None = None) -> Value:
         """The value that the model makes of one, or of a list of them if it has several inputs."""
+        check_mode(self, training)
         values = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
         names = self.core.input_names
         for value in values:
@@ -196,7 +197,7 @@ class Sharing:
     layers: tuple[Layer, ...]
     graph: graphs.Graph | None
     network: _core.Network | None
-    fit_lock: Any
+    fitted: Any
     version: int
     seen: dict[int, int]
     flags: tuple[bool, ...]
@@ -219,7 +220,7 @@ class Sharing:
 
     def _with_shared(self, network: _core.Network) -> _core.Network:
         """The network, with the weights and the trained layers that the models in this one have now."""
-        if not self.seen or self.fit_lock.locked():
+        if not self.seen or self.fitted.taken():
             return network
         self.share()
         return cast(_core.Network, self.network)

@@ -30,6 +30,15 @@ def by_output(argument: str, value: object, names: Sequence[str]) -> list[object
     """
     if value is None or isinstance(value, str):
         return [value] * len(names)
+    if isinstance(value, (list, tuple)):
+        if len(names) == 1 and argument in ("metrics", "weighted_metrics"):
+            return [value]
+        if len(value) != len(names):
+            outputs = ", ".join(map(repr, names))
+            raise ValueError(
+                f"compile: {argument} must be one for each of the {len(names)} outputs ({outputs}), got {len(value)}"
+            )
+        return list(value)
     if isinstance(value, Mapping) and ("type" not in value or "type" in names):
         if unknown := [key for key in value if key not in names]:
             raise ValueError(
@@ -37,13 +46,6 @@ def by_output(argument: str, value: object, names: Sequence[str]) -> list[object
                 f"{', '.join(map(repr, names))}"
             )
         return [value.get(name) for name in names]
-    if isinstance(value, (list, tuple)) and not (len(names) == 1 and argument in ("metrics", "weighted_metrics")):
-        if len(value) != len(names):
-            outputs = ", ".join(map(repr, names))
-            raise ValueError(
-                f"compile: {argument} must be one for each of the {len(names)} outputs ({outputs}), got {len(value)}"
-            )
-        return list(value)
     return [value] * len(names)
 
 

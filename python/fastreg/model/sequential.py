@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,6 +34,7 @@ class Sequential(Model):
     Args:
         layers: A list of layers, or models, whose weights are then shared. An :class:`~fastreg.layers.Input` may be the
             first one; :meth:`add` appends more.
+        *further: Nothing: all layers are in the list.
         name: The name in :meth:`summary`.
         seed: An integer in [0, 2**64). It determines initial weights, shuffling, dropout and ``validation_split``: two
             models with the same seed give the same bits. None draws a seed, which is then in :attr:`seed`.
@@ -71,29 +72,32 @@ class Sequential(Model):
     def __init__(
         self,
         layers: Iterable[Part | BoundLayer | Model] | None = None,
-        *,
+        *further: NoReturn,
         name: str | None = None,
         seed: int | None = None,
         **keras: object,
     ) -> None:
         refuse_requests("Sequential", keras)
         core = CoreModel(name, seed)
-        if not hasattr(layers, "__iter__") and layers is not None:
-            raise TypeError(f"Sequential: layers must be a list of layers, got {describe(layers)}")
+        if further or not (layers is None or hasattr(layers, "__iter__")):
+            got = f"{1 + len(further)} arguments" if further else describe(layers)
+            raise TypeError(f"Sequential: layers must be a list of layers, Sequential([...]), got {got}")
         core.append(() if layers is None else map(_described, layers))
         self._take(core)
 
     def add(self, layer: Part | BoundLayer | Model, **keras: object) -> None:
         """Appends a layer. Existing weights are kept; the optimizer is reset. Keras's ``rebuild`` changes nothing."""
         refuse_requests("add", keras)
-        self._core.require_idle("add")
-        self._core.append([_described(layer)])
+        with self._core.changing.held:
+            self._core.require_idle("add")
+            self._core.append([_described(layer)])
 
     def pop(self, **keras: object) -> None:
         """Removes the last layer. Other weights stay; the optimizer is reset. Keras's ``rebuild`` changes nothing."""
         refuse_requests("pop", keras)
-        self._core.require_idle("pop")
-        self._core.pop()
+        with self._core.changing.held:
+            self._core.require_idle("pop")
+            self._core.pop()
 
     def build(self, input_shape: int | tuple[int | None, ...]) -> None:  # type: ignore[override]
         """Creates the weights for a number of features: n, ``(n,)`` or ``(None, n)``. Does nothing if they exist.

@@ -5,22 +5,34 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any, TypeVar
 
-from fastreg.internal.checks import describe, did_you_mean
+from fastreg.internal.checks import check_bool, describe, did_you_mean
 from fastreg.internal.keras_arguments import refuse_requests
-from fastreg.internal.layer_base import Symbol, batch_shape, check_shape
+from fastreg.internal.layer_base import Symbol, batch_shape, check_mode, check_shape
 from fastreg.model import files
 from fastreg.model.core import CoreModel
 from fastreg.model.nested import Nested
 from fastreg.model.views import BoundLayer
 from fastreg.model.weights import BoundWeight, weights_of_model
 
-__all__ = ["Structure"]
+__all__ = ["Structure", "told_as_model"]
 
 _S = TypeVar("_S", bound="Structure")
+_K = TypeVar("_K", bound=type)
 
 
+def told_as_model(kind: _K) -> _K:
+    """Lets Python's own messages name the methods of a base class by the class that users know, ``Model``."""
+    for name, member in vars(kind).items():
+        function = getattr(member, "__func__", member)  # of a class method
+        if isinstance(function, FunctionType):
+            function.__module__, function.__qualname__ = "fastreg.model.model", f"Model.{name}"
+    return kind
+
+
+@told_as_model
 class Structure:
     """Layers by name, weights as objects, configurations, and files of weights."""
 
@@ -30,18 +42,22 @@ class Structure:
         """This model as a layer of another one, which has its layers and shares its weights."""
         return Nested(self._core, self)
 
-    def __call__(self, inputs: Any) -> Any:
+    def __call__(self, inputs: Any, *, training: bool | None = None) -> Any:
         """The value that this model makes in another one; of arrays the outputs, as ``predict``.
 
         Args:
             inputs: What a layer is called on, or a list of such for several inputs; or rows of features.
+            training: Keras's argument. None and, for arrays, False change nothing. Another value is accepted if the
+                model has no layer that computes something else in training, such as ``Dropout``.
 
         Raises:
-            ValueError: If a value has another shape than the input.
+            ValueError: If a value has another shape than the input, or ``training`` is refused.
         """
         parts = inputs if isinstance(inputs, (list, tuple)) else [inputs]
         if any(isinstance(part, Symbol) for part in parts):
-            return self.as_layer()(inputs)
+            return self.as_layer()(inputs, training=training)
+        if training is not None and check_bool("Model", "training", training):
+            check_mode(self.as_layer(), training)
         return self.predict(inputs)  # type: ignore[attr-defined]
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> BoundLayer:
@@ -192,10 +208,11 @@ class Structure:
         Raises:
             ValueError: If the configuration is not one that :meth:`get_compile_config` returned.
         """
-        self._core.require_idle("compile")
         from fastreg.model import configs
 
-        configs.compile_from_config(self._core, config)
+        with self._core.changing.held:
+            self._core.require_idle("compile")
+            configs.compile_from_config(self._core, config)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shapes of the outputs for a shape of the input, ``(None, units)`` each.
@@ -227,4 +244,5 @@ class Structure:
         """The table of ``summary`` for notebooks."""
         from fastreg.model.summary import summary_html
 
-        return summary_html(self._core)
+        with self._core.changing.held:  # another thread may change the layers
+            return summary_html(self._core)

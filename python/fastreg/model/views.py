@@ -78,15 +78,22 @@ class BoundLayer:
             raise AttributeError(name)
         try:
             return getattr(self.description, name)
-        except AttributeError:
-            if not self._model.built:
+        except AttributeError as error:
+            found = self._named(name) if self._model.built else []
+            if len(found) == 1:
+                return found[0]
+            from fastreg.internal.absent import instead  # needed for errors only
+
+            hint = instead("layer's member", name)
+            if not hint and not self._model.built:
                 raise
-        found = [weight for weight in self.weights if weight.name == name]
-        if len(found) == 1:
-            return found[0]
-        own = sorted({weight.name for weight in self.weights})
-        weights = f"; its weights are {', '.join(own)}" if own else "; it has no weights"
-        raise AttributeError(f"{type(self.description).__name__}: there is no attribute {name!r}{weights}") from None
+            own = sorted({weight.name for weight in self.weights})
+            weights = f"; its weights are {', '.join(own)}" if own else "; it has no weights"
+            owner = type(self.description).__name__
+            raise AttributeError(f"{owner}: there is no attribute {name!r}{hint or weights}", name=name) from error
+
+    def _named(self, name: str) -> list[BoundWeight]:
+        return [weight for weight in self.weights if weight.name == name]
 
     @property
     def weights(self) -> list[BoundWeight]:
@@ -116,9 +123,10 @@ class BoundLayer:
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._model.require_idle("trainable")
-        owner = type(self.description).__name__
-        self._model.set_trainable([self._index], check_bool(owner, "trainable", value))
+        with self._model.changing.held:
+            self._model.require_idle("trainable")
+            owner = type(self.description).__name__
+            self._model.set_trainable([self._index], check_bool(owner, "trainable", value))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name != "trainable":
@@ -216,8 +224,6 @@ class BoundOptimizer:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        if name == "lr":
-            raise AttributeError("optimizer: there is no lr; learning_rate is its name, as in Keras 3")
         return getattr(self.description, name)
 
     def __setattr__(self, name: str, value: Any) -> None:

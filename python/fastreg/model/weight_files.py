@@ -24,12 +24,14 @@ __all__ = ["load_weights", "save_weights"]
 
 def save_weights(model: CoreModel, filepath: files.StrOrBytesPath, overwrite: object = True) -> None:
     """See :meth:`fastreg.Model.save_weights`."""
-    network = model.require_network("save_weights")
+    model.require_network("save_weights")
     files.check_ending(filepath)
     if not check_bool("save_weights", "overwrite", overwrite) and files.exists(filepath):
         raise FileExistsError(f"save_weights: {files.text_of(filepath)} exists, and overwrite is False")
+    with model.changing.held:  # another thread may change the layers
+        network = model.require_network("save_weights")
+        text = json.dumps({"weights": [weight.path for weight in weights_of_model(model)]})
     names = [name for name, _, _ in network.weight_info()]
-    text = json.dumps({"weights": [weight.path for weight in weights_of_model(model)]})
     _core.save_file(files.encoded(filepath), text, dict(zip(names, network.get_weights(), strict=True)))
 
 

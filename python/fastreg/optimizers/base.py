@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from types import NoneType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,16 @@ class Optimizer(UpdateOptions):
     learning_rate: LearningRate
     _: KW_ONLY
     weight_decay: WeightDecay | None = None
+
+    if not TYPE_CHECKING:  # otherwise a type checker would allow every attribute
+
+        def __getattr__(self, name: str) -> Any:
+            text = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if not name.startswith("_"):
+                from fastreg.internal.absent import instead  # needed for errors only
+
+                text += instead("optimizer's member", name)
+            raise AttributeError(text, name=name)
 
     def to_config(self) -> dict[str, Any]:
         """The JSON form. Raises ValueError if a rate or decay is a callable that is not of ``fastreg.schedules``."""

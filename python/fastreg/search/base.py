@@ -82,14 +82,17 @@ class Search(SearchNames, Parameters, Generic[ModelT]):
         resume: Whether to continue from the journal, if there is one, with a ``build`` that returns the same models.
             The space of the journal may be narrower; its trials then count as evidence. Another ``build`` is refused.
             One that only trains its models differently before it returns them is not recognised: begin a new journal
-            then.
+            then. Other arguments of ``fit`` are refused, too. A callback of your own counts by its class and its
+            ``__repr__``, or without one by its public attributes; functions count by their names.
         time_limit: Seconds, > 0, after which running fits end and are discarded. The refit takes additional time.
         target_score: The mean score of a trial that ends the search at once.
         max_failures: The number of failed trials that are tolerated; one more ends the search. None: any number.
         error_score: The score of a fold whose training or scoring raises an exception. NaN: the trial ends there, and
-            has no score. A number: the other folds of the trial are trained, too. ``"raise"``: the search ends, and
-            raises the exception of the first such trial. A score that is not finite raises nothing: see
-            :class:`~fastreg.search.Trial`.
+            has no score. A number: the other folds of the trial are trained, too, and the trial is ranked by the mean
+            of its folds, as in scikit-learn; so the number should be worse than any real score, or such a trial may be
+            the best one. It does not reach ``target_score``, and if all folds of all trials raise, so does the search.
+            ``"raise"``: the search ends, and raises the exception of the first such trial. A score that is not finite
+            raises nothing: see :class:`~fastreg.search.Trial`. An exception of the refit is always raised.
         initial: A list of parameters to try first, each a point of the space. Constants of the space may be left out.
         return_train_score: Whether to score the training rows, too.
         keep_models: Whether to keep the folds' models, for :meth:`ensemble`.

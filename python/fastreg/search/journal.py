@@ -13,7 +13,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -299,9 +299,16 @@ class Journal:
 
     def _write(self, record: Record) -> None:
         data = (records.seal(json.dumps(encode(record), allow_nan=False, separators=(",", ":"))) + "\n").encode()
-        while data:
-            data = data[os.write(self._descriptor, data) :]
-        os.fsync(self._descriptor)
+        begin = os.fstat(self._descriptor).st_size
+        try:
+            rest = data
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+            os.fsync(self._descriptor)
+        except OSError:
+            with suppress(OSError):  # the next search that resumes cuts off what is left of the line
+                os.ftruncate(self._descriptor, begin)
+            raise
 
 
 # The beginning of the first line.

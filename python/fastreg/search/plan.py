@@ -29,7 +29,7 @@ from fastreg.internal.whole_files import FilePath, path_text
 from fastreg.search.folds import dry_run
 from fastreg.search.folds.building import fold_seed, is_estimator, make_model
 from fastreg.search.folds.evaluation import Context
-from fastreg.search.folds.model_fingerprint import differing, same
+from fastreg.search.folds.model_fingerprint import differing, same, settings_of_steps, with_settings
 from fastreg.search.folds.scoring import Scoring
 from fastreg.search.folds.stratification import class_values
 from fastreg.search.found.results import Trial
@@ -78,7 +78,7 @@ class Plan:
 
     def header(self, x: object, y: object) -> dict[str, Any]:
         """The header that a journal must have."""
-        context = self.context
+        context, chain = self.context, self.context.preprocess
         extra: dict[str, Any] = {}
         if isinstance(context.error_score, str) or not isnan(context.error_score):
             extra["error_score"] = encode(context.error_score)
@@ -94,8 +94,8 @@ class Plan:
             "data": {"x": fingerprint(x), "y": fingerprint(y)},
             "scoring": context.scorers.directions,
             "model": text_of(context.build) if is_estimator(context.build) else None,
-            "fit": encode(context.fit_arguments),
-            "preprocess": None if context.preprocess is None else encode(context.preprocess),
+            "fit": encode(with_settings(context.fit_arguments)),
+            "preprocess": None if chain is None else {**encode(chain), **settings_of_steps(chain.steps)},
             "early_stopping_on": context.early_stopping_on,
             "return_train_score": context.return_train_score,
             **extra,

@@ -281,7 +281,7 @@ class Run:
         if trial.state == "ok":
             # Those that early stopping ended below it too: they had all the epochs that they wanted.
             trial.budget = None if trial.budget is None else self._epochs
-            self._reached(trial.score)
+            self._reached(trial.score, counts=not trial.has_failed)
         self._drop_paused(number)
         self._live.done += 1
         self._live.replayed += replayed
@@ -293,12 +293,17 @@ class Run:
             if allowed is not None and self._failed > allowed:
                 self._end("failures")
 
-    def _reached(self, mean: float) -> None:
-        """Handles a trial that reached the full budget: its score may be the best one, or reach the target."""
+    def _reached(self, mean: float, counts: bool) -> None:
+        """Handles a trial that reached the full budget: its score may be the best one, or reach the target.
+
+        Args:
+            mean: The score.
+            counts: Whether it can reach the target, as a score with an ``error_score`` in it cannot.
+        """
         best, target = self._live.best, self._limits.target
         if math.isnan(best) or (mean < best if self._lower_is_better else mean > best):
             self._live.best = mean
-        if target is not None and (mean <= target if self._lower_is_better else mean >= target):
+        if counts and target is not None and (mean <= target if self._lower_is_better else mean >= target):
             self._end("target")
 
     def _drop_paused(self, number: int) -> None:
@@ -404,7 +409,8 @@ def _continue(result: FoldResult, known: Trial) -> None:
     trained = max(map(len, history.values()), default=0)
     missing = result.epochs - trained
     if missing > 0:
-        result.history = {key: values[:missing] + history.get(key, []) for key, values in before.items()}
+        # Either may lack a key, as that of a validation that is not in every epoch.
+        result.history = {key: before.get(key, [])[:missing] + history.get(key, []) for key in {**before, **history}}
         result.seconds += known.fit_seconds[result.fold]
         result.score_seconds += known.score_seconds[result.fold]
 

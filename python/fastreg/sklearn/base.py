@@ -28,9 +28,11 @@ from fastreg.model.sequential import Sequential
 from fastreg.model.spreads import warn_of_spreads
 from fastreg.sklearn.given import (
     checked_random_state,
+    checked_validation_features,
     checked_validation_targets,
     checked_weights,
     class_weights,
+    naming,
     rows_that_count,
 )
 from fastreg.sklearn.settings import (
@@ -198,10 +200,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError("sample_weight_val: must be None without X_val and y_val, whose rows it weighs")
         if X_val is not None:
             refuse_lazy(X_val, "X_val")
-            X_val = validate_data(self, X_val, accept_sparse="csr", dtype="numeric", reset=False)
+            X_val = checked_validation_features(self, X_val)
             y_val = checked_validation_targets(self, y_val, not is_classifier(self))
-            check_consistent_length(X_val, y_val)
-            found, _ = self._targets(y_val, (output.units, output.name), name="y_val")
+            with naming("X_val, y_val"):
+                check_consistent_length(X_val, y_val)
+            with naming("y_val"):
+                found, _ = self._targets(y_val, (output.units, output.name), name="y_val")
             if weights_val is not None:
                 weights_val = checked_weights("sample_weight_val", weights_val, X_val)
             return weighted, self._judge(settings, X_val, found, output, weights_val)

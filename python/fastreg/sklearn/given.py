@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from fastreg.data import arrays
 from fastreg.internal.checks import NON_NEGATIVE, check_real, describe
 
-__all__ = ["checked_random_state", "checked_validation_targets", "checked_weights", "class_weights", "rows_that_count"]
+__all__ = [
+    "checked_random_state",
+    "checked_validation_features",
+    "checked_validation_targets",
+    "checked_weights",
+    "class_weights",
+    "naming",
+    "rows_that_count",
+]
+
+
+@contextmanager
+def naming(argument: str) -> Iterator[None]:
+    """Puts the name of an argument before messages of scikit-learn's checks, which call every argument X or y.
+
+    Args:
+        argument: The name, or several with commas between; a message that has one of them stays as it is.
+    """
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        if any(name in str(error) for name in argument.split(", ")):
+            raise
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{argument}: {error}") from error
 
 
 def checked_random_state(owner: str, value: Any) -> Any:
@@ -34,12 +60,20 @@ def checked_random_state(owner: str, value: Any) -> Any:
 
 def checked_weights(name: str, value: Any, X: Any) -> NDArray[np.float64]:
     """Weights of the rows of X as an array; raises ValueError unless they are finite, >= 0 and not all 0."""
-    weights: NDArray[np.float64] = _check_sample_weight(value, X, dtype=np.float64)
+    with nullcontext() if name == "sample_weight" else naming(name):
+        weights: NDArray[np.float64] = _check_sample_weight(value, X, dtype=np.float64)
     if not (np.isfinite(weights).all() and weights.min() >= 0 and weights.any()):
         raise ValueError(
             f"{name}: must be finite, >= 0 and not 0 for every row, got {weights.min():g} to {weights.max():g}"
         )
     return weights
+
+
+def checked_validation_features(estimator: Any, X: Any) -> Any:
+    """Rows to validate on, with the checks that X gets."""
+    with naming("X_val"):
+        X = validate_data(estimator, X, accept_sparse="csr", dtype="numeric", reset=False)
+    return X if issparse(X) else arrays.to_float32(X, "X_val")
 
 
 def checked_validation_targets(estimator: Any, y: Any, are_numbers: bool) -> Any:

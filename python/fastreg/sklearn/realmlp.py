@@ -32,7 +32,7 @@ from fastreg.internal.checks import (
     check_real,
     describe,
 )
-from fastreg.sklearn.given import checked_random_state
+from fastreg.sklearn.given import checked_random_state, naming
 from fastreg.sklearn.realmlp_encoding import Rows, as_frame, categorical_columns, check_targets
 from fastreg.sklearn.realmlp_training import FORMS, BestEpoch, EpochLines, compiled_parts, encoding_of
 
@@ -127,7 +127,8 @@ class _RealMLP(BaseEstimator, ABC):  # type: ignore[misc]
         rows, y = self._checked(X, y, reset=True)
         if X_val is not None:
             learned = (rows, y)
-            held_out = self._checked(X_val, y_val, reset=False)
+            with naming("X_val, y_val"):
+                held_out = self._checked(X_val, y_val, reset=False)
         else:
             learned, held_out = self._divided(rows, y, random)
         self._learn_targets(y, learned[1])

@@ -249,6 +249,8 @@ class DateCells(Cells):
             # A number of whole seconds and the rest, as the parser of texts has them.
             seconds, rest = _whole_seconds(self.values)
             days = (seconds + rest) / _DAY
+        if form == "time":
+            days = days % 1.0
         return np.where(np.isnat(self.values), np.nan, days)
 
 

@@ -11,7 +11,6 @@ import io
 import os
 import re
 import stat
-import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ import numpy as np
 
 from fastreg.internal.checks import describe
 from fastreg.internal.extras import needs
+from fastreg.internal.forks import Lock
 from fastreg.table.first_bytes import check_text, decoded, encoding_of, not_in_encoding
 
 __all__ = ["Layout", "blocks", "look", "opened", "whole"]
@@ -39,7 +39,7 @@ _ROWS, _LOOKED_AT = 1 << 14, 20
 # Characters of a cell at most: the largest limit that the csv module takes on every system.
 _LONGEST = 2**31 - 1
 # Is held while the limit of the csv module is changed.
-_limit_lock = threading.Lock()
+_limit_lock = Lock()
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,7 @@ def _next_record(reader: Iterator[list[str]]) -> list[str] | None:
     The csv module has one limit for all readers of the process. It is changed for the moment of the call alone, so that
     other readers of the program keep theirs.
     """
-    with _limit_lock:
+    with _limit_lock.held:
         limit = csv.field_size_limit(_LONGEST)
         try:
             return next(reader, None)

@@ -6,14 +6,15 @@ form alone.
 ==============  =============================================================================================
 form            texts
 ==============  =============================================================================================
-``"ymd"``       1949-01, 2024-03-01, 2024/3/1, 2024-03-01T12:30:00Z, 2024-03-01 12:30
-``"dmy"``       31.12.2024, 31/12/2024, 31-Dec-2024, 31 December 2024 12:30, 31.12.24, 31/12/24, 31-Dec-24
-``"mdy"``       12/31/2024, Dec 31, 2024, 12/31/24
+``"ymd"``       1949-01, 2024-03-01, 2024/3/1, 2024-03-01T12:30:00Z, 2024-03-01 12:30, 24-03-01, 24/03/01
+``"dmy"``       31.12.2024, 31/12/2024, 31-Dec-2024, 31 December 2024 12:30, 31.12.24, 31/12/24, 31-12-24, 31-Dec-24
+``"mdy"``       12/31/2024, Dec 31, 2024, 12/31/24, 12-31-24
+``"time"``      08:30, 8:30 PM, 08:30:15.5: the time of a day, as the part of the day that is over
 ``"compact"``   20241231
 ``"seconds"``   seconds since 1970, and ``"milliseconds"``
 ==============  =============================================================================================
 
-Years of two digits are those from 1969 to 2068, as POSIX has them.
+Years of two digits are those from 1969 to 2068, as POSIX has them. An offset from UTC counts, and 24:00 is 00:00.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ from collections.abc import Callable, Iterable, Sequence
 
 from fastreg.internal.checks import check_choice
 
-__all__ = ["FORMS", "form_of", "parser"]
+__all__ = ["FORMS", "PLAIN_FORMS", "form_of", "parser"]
 
-FORMS = ("ymd", "dmy", "mdy", "compact", "seconds", "milliseconds")
+FORMS = ("ymd", "dmy", "mdy", "time", "compact", "seconds", "milliseconds")
 # Forms that a column of texts is recognised by; the others look like numbers and must be asked for.
-_PLAIN_FORMS = FORMS[:3]
+PLAIN_FORMS = FORMS[:4]
 
 _DAY = 86_400.0
+# The last day of a month, and the share of texts that may have a wrong day.
+_LAST_DAY, _WRONG_DAYS = 31, 0.1
 # Longer texts are no dates.
 _LONGEST = 64
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
@@ -43,15 +46,18 @@ _NUMBER_OF_MONTH = {name: i + 1 for i, name in enumerate(_MONTHS)} | {
     name: _MONTHS.index(name[:3]) + 1 for name in _LONG_MONTHS
 }
 
-_TIME = r"(?:[T ]\s*(\d{1,2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?\s*([AaPp][Mm])?\s*(Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?"
+_CLOCK = r"(\d{1,2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?\s*([AaPp][Mm])?\s*(Z|UTC|[+-]\d{2}(?::?\d{2})?)?"
+_TIME = rf"(?:[T ]\s*{_CLOCK})?"
 _YMD = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})(?:\2(\d{{1,2}}){_TIME})?", re.ASCII)
 _DMY = re.compile(rf"(\d{{1,2}})([-/. ]+)(\d{{1,2}}|[A-Za-z]{{3,9}})\.?[-/. ]+(\d{{4}})(?:,? *{_TIME})?", re.ASCII)
 _MDY = re.compile(rf"(\d{{1,2}}|[A-Za-z]{{3,9}})\.?([-/. ]+)(\d{{1,2}}),?[-/ ]\s*(\d{{4}})(?:,? *{_TIME})?", re.ASCII)
+_SHORT_YMD = re.compile(rf"(\d{{2}})([-/.])(\d{{2}})\2(\d{{2}}){_TIME}", re.ASCII)
 _SHORT_DMY = re.compile(
-    r"(?:(\d{1,2})/(\d{1,2})/|(\d{2})\.(\d{2})\.|(\d{1,2})[- ]([A-Za-z]{3})[- ])(\d{2})" rf"(?:,? *{_TIME})?",
+    r"(?:(\d{1,2})/(\d{1,2})/|(\d{2})([-.])(\d{2})\4|(\d{1,2})[- ]([A-Za-z]{3})[- ])(\d{2})" rf"(?:,? *{_TIME})?",
     re.ASCII,
 )
-_SHORT_MDY = re.compile(rf"(\d{{1,2}})/(\d{{1,2}})/(\d{{2}})(?:,? *{_TIME})?", re.ASCII)
+_SHORT_MDY = re.compile(rf"(?:(\d{{1,2}})/(\d{{1,2}})/|(\d{{2}})-(\d{{2}})-)(\d{{2}})(?:,? *{_TIME})?", re.ASCII)
+_OF_DAY = re.compile(_CLOCK, re.ASCII)
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:\.0)?", re.ASCII)
 _COUNT = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 
@@ -69,38 +75,62 @@ def parser(form: str) -> Callable[[str], float | None]:
         "ymd": _ymd,
         "dmy": _dmy,
         "mdy": _mdy,
+        "time": _time,
         "compact": _compact,
         "seconds": lambda text: _count(text, _DAY),
         "milliseconds": lambda text: _count(text, 1000.0 * _DAY),
     }[form]
 
 
-def form_of(texts: Sequence[str], forms: Iterable[str] = _PLAIN_FORMS) -> tuple[str | None, bool]:
+def form_of(texts: Sequence[str], forms: Iterable[str] = PLAIN_FORMS) -> tuple[str | None, bool]:
     """The form by which all texts are dates, None if there is none; and whether another form fits as well.
 
     Where day and month could be either way round in every text, the order is that of the United States for slashes, and
-    day first otherwise.
+    day first otherwise. Where a year of two digits could be first or last, it is last beside slashes and points. Beside
+    hyphens it is the number that has fewer different values, unless that is always 1, as the day in dates of months.
     """
     fitting = [form for form in forms if texts and all(parser(form)(text) is not None for text in texts)]
+    unsure = False
+    if fitting[:1] == ["ymd"]:
+        is_plain, unsure = _begins_with_year(texts)
+        if is_plain or (unsure and all("-" in text[:3] for text in texts)):
+            return "ymd", not is_plain
+        fitting = fitting[1:]
     if "dmy" in fitting and "mdy" in fitting:
         alike = all(parser("dmy")(text) == parser("mdy")(text) for text in texts)
-        return ("mdy" if "/" in texts[0] else "dmy"), not alike
-    return (fitting[0] if fitting else None), False
+        return ("mdy" if "/" in texts[0] else "dmy"), unsure or not alike
+    return (fitting[0] if fitting else None), unsure
+
+
+def _begins_with_year(texts: Sequence[str]) -> tuple[bool, bool]:
+    """Whether the first number of dates is plainly the year, as no day is as large, and whether it rather is than not.
+
+    Some texts may have a wrong day.
+    """
+    numbers = [re.split(r"\D", text) for text in texts]
+    days = [part for part in numbers if 1 <= int(part[0]) <= _LAST_DAY]
+    if len(texts) - len(days) > _WRONG_DAYS * len(texts):
+        return True, True
+    first, last = ({int(part[i]) for part in days} for i in (0, 2))
+    if {1} in (first, last):
+        return False, first != {1}
+    return False, len(first) <= len(last)
 
 
 def _ymd(text: str) -> float | None:
-    found = _YMD.fullmatch(text[:_LONGEST])
-    if found is None:
-        return None
-    return _days(int(found[1]), int(found[3]), int(found[4] or 1), found.groups()[4:])
+    if found := _YMD.fullmatch(text[:_LONGEST]):
+        return _days(int(found[1]), int(found[3]), int(found[4] or 1), found.groups()[4:])
+    if found := _SHORT_YMD.fullmatch(text[:_LONGEST]):
+        return _days(_year(found[1]), int(found[3]), int(found[4]), found.groups()[4:])
+    return None
 
 
 def _dmy(text: str) -> float | None:
     if found := _DMY.fullmatch(text[:_LONGEST]):
         return _days(int(found[4]), _month(found[3]), int(found[1]), found.groups()[4:])
     if found := _SHORT_DMY.fullmatch(text[:_LONGEST]):
-        day, month = (part for part in found.groups()[:6] if part is not None)
-        return _days(_year(found[7]), _month(month), int(day), found.groups()[7:])
+        day, month = (part for part in found.group(1, 2, 3, 5, 6, 7) if part is not None)
+        return _days(_year(found[8]), _month(month), int(day), found.groups()[8:])
     return None
 
 
@@ -108,8 +138,14 @@ def _mdy(text: str) -> float | None:
     if found := _MDY.fullmatch(text[:_LONGEST]):
         return _days(int(found[4]), _month(found[1]), int(found[3]), found.groups()[4:])
     if found := _SHORT_MDY.fullmatch(text[:_LONGEST]):
-        return _days(_year(found[3]), int(found[1]), int(found[2]), found.groups()[3:])
+        return _days(_year(found[5]), int(found[1] or found[3]), int(found[2] or found[4]), found.groups()[5:])
     return None
+
+
+def _time(text: str) -> float | None:
+    found = _OF_DAY.fullmatch(text[:_LONGEST])
+    days = None if found is None else _days(1970, 1, 1, found.groups())
+    return None if days is None else days % 1.0
 
 
 def _year(text: str) -> int:

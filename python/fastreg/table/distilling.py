@@ -35,13 +35,13 @@ from fastreg.table.encoder import Codes
 from fastreg.table.model import TableModel
 from fastreg.table.options import TableOptions
 from fastreg.table.raw_rows import RawRows
-from fastreg.table.reading import read_table
+from fastreg.table.reading import read_table, typed_style
 from fastreg.table.recipe import AMOUNTS, Recipe
 from fastreg.table.roles import marks_of, with_target
 from fastreg.table.row_time import row_seconds
 from fastreg.table.schema import Schema
 from fastreg.table.synthetic import SyntheticRows
-from fastreg.table.tables import Table
+from fastreg.table.tables import Dialect, Table
 from fastreg.table.target import Target
 from fastreg.table.teachers import Teacher
 from fastreg.table.texts import Documents
@@ -294,7 +294,7 @@ class _Distilling:
             return learned, tested, name
         if target is not None and not isinstance(target, str):
             raise ValueError(f"{_OWNER}: with test, target must be the name of a column, got {describe(target)}")
-        other, given = self._read(test, "test")
+        other, given = self._read(test, "test", read.dialect)
         if not other.n_rows:
             raise ValueError(f"{_OWNER}: test must have rows, got none")
         needed = (*teacher.names, *([] if target is None else [name]))
@@ -318,18 +318,18 @@ class _Distilling:
                 raise ValueError(f"test: some rows must be held back and some not, got {told}")
         return held
 
-    def _read(self, table: Any, what: str) -> tuple[Table, Any]:
-        """A table, and the form of it from which the teacher gets rows."""
+    def _read(self, table: Any, what: str, like: Dialect | None = None) -> tuple[Table, Any]:
+        """A table, and the form of it from which the teacher gets rows. ``like`` is the dialect of an earlier one."""
         if isinstance(table, (str, bytes, os.PathLike)):
             if what == "test" and not os.path.exists(table):
                 raise ValueError(f"test: neither a column of the table nor a file: {os.fsdecode(table)!r}")
-            read = read_table(table, **self._options.reading)
+            read = read_table(table, **self._options.reading, like=like)
             return read, read
         if not isinstance(table, (Table, Mapping)) and not hasattr(table, "columns"):
             raise TypeError(
                 f"{_OWNER}: {what} must be a frame, a mapping from names to columns or a path, got {describe(table)}"
             )
-        return Table.of(table), table
+        return Table.of(table, typed_style(self._options.decimal, self._options.thousands, like)), table
 
     def _rows(self, learned: _Part, soft: NDArray[np.float32], each: float) -> TrainingRows:
         """The rows of the table and those that are made of them, with the answers of the teacher."""

@@ -43,7 +43,7 @@ from fastreg.table.model import TableModel
 from fastreg.table.networks import builder, fit_arguments
 from fastreg.table.notices import Notices
 from fastreg.table.options import TableOptions
-from fastreg.table.reading import read_table
+from fastreg.table.reading import read_table, typed_style
 from fastreg.table.recipe import PRESETS, Recipe
 from fastreg.table.roles import groups_of, times_of, weights_of, with_target
 from fastreg.table.scatter import network_of, share_of, with_scatter
@@ -323,15 +323,15 @@ class TableEstimator:
         )
 
     def _table(self, table: Any) -> Table:
+        like = None if self.model_ is None else self.model_.schema.dialect
         if isinstance(table, (str, bytes, os.PathLike)):
-            like = None if self.model_ is None else self.model_.schema.dialect
             return read_table(table, **self.options.reading, like=like)
         if not isinstance(table, (Table, Mapping)) and not hasattr(table, "columns"):
             raise TypeError(
                 f"{type(self).__name__}: the table must be a frame, a mapping from names to columns or a path, "
                 f"got {describe(table)}"
             )
-        return Table.of(table)
+        return Table.of(table, typed_style(self.options.decimal, self.options.thousands, like))
 
     def _outputs(self, table: Any) -> NDArray[np.float32]:
         """The outputs of the network. Warns of cells that it does not know."""

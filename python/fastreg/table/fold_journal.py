@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import math
+import shutil
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastreg.internal.other_places import elsewhere
 from fastreg.internal.whole_files import FilePath
 from fastreg.runtime import get_matmul_precision
 from fastreg.search.journal import Journal
@@ -96,6 +99,8 @@ class FoldJournal:
             raise ValueError("recipe: resume=True needs the journal to go on from, got journal=None")
         self._path, self._resume = path, resume
         self._journal: Journal | None = None
+        self._header: dict[str, Any] = {}
+        self._has_ended = False
         self._known: dict[int, tuple[Candidate, int | None]] = {}
 
     @contextmanager
@@ -113,10 +118,12 @@ class FoldJournal:
         if self._path is None:
             yield
             return
-        given = dict(header)
-        with Journal(self._path, given, resume=self._resume, widens=_never, check=self._take) as journal:
-            self._journal = journal
+        self._header = dict(header)
+        self._journal = Journal(self._path, self._header, resume=self._resume, widens=_never, check=self._take)
+        try:
             yield
+        finally:
+            self._close(self._journal)
 
     def started(self, number: int, proposal: Candidate) -> Candidate | None:
         """A candidate as the journal has it, with fewer steps if there was no time for all; None if it has no fold."""
@@ -158,18 +165,59 @@ class FoldJournal:
     def append(
         self, number: int, fold: int, proposal: Candidate, trained: Candidate, outcome: FoldOutcome, score: float
     ) -> None:
-        """Writes a finished fold, with the value of the deciding metric. It is on the disk when this returns."""
-        if self._journal is None:
+        """Writes a finished fold, with the value of the deciding metric. It is on the disk when this returns.
+
+        If the file cannot be written, as on a full disk, the journal goes on elsewhere, or it ends. The search goes on,
+        and a warning says so.
+        """
+        if self._journal is None or self._has_ended:
             return
         outputs = outcome.outputs
         best, parts = outcome.best or (None, 1)
-        self._journal.append({
+        record = {
             "trial": number, "fold": fold, "stop": _stop(proposal, trained), "params": proposal.params,
             "state": outcome.state, "scores": {"loss": score} if math.isfinite(score) else {}, "train_scores": None,
             "epochs": parts, "best_epoch": best, "seconds": outcome.seconds, "score_seconds": 0.0,
             "history": None, "curve": None, "error": outcome.error,
             "outputs": None if outputs is None else base64.b64encode(outputs.astype(_FLOAT).tobytes()).decode(),
-        })  # fmt: skip
+        }  # fmt: skip
+        try:
+            self._journal.append(record)
+        except OSError as error:
+            self._move(record, f"the journal cannot be written any more ({error})")
+
+    def _move(self, record: dict[str, Any], why: str) -> None:
+        """Goes on in a copy of the journal at another place, which begins with a further fold."""
+        old = self._journal
+        assert old is not None
+
+        def copied(path: str) -> Journal:
+            shutil.copyfile(old.path, path)
+            journal = Journal(path, self._header, resume=True, widens=_never)
+            try:
+                journal.append(record)
+            except BaseException:
+                journal.close()
+                raise
+            return journal
+
+        found = elsewhere(str(old.path), copied)
+        if found is None:
+            self._has_ended = True
+            told = "and no other place has room: the search goes on without it"
+        else:
+            self._close(old)
+            self._journal = found[1]
+            told = f"and goes on as {found[0]!r}, a whole journal from which a killed search can be resumed"
+        warnings.warn(f"{why}, {told}", UserWarning, stacklevel=2)
+
+    @staticmethod
+    def _close(journal: Journal) -> None:
+        """Closes a journal; what the system says against it must not end the search."""
+        try:
+            journal.close()
+        except OSError as error:
+            warnings.warn(f"the journal may not be whole ({error})", UserWarning, stacklevel=2)
 
     def _take(self, records: list[dict[str, Any]]) -> None:
         for record in records:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.table.columns import Cells, DateCells, OtherCells
-from fastreg.table.dates import FORMS, form_of, parser
+from fastreg.table.dates import PLAIN_FORMS, form_of, parser
 from fastreg.table.dictionary import Entry, shown
 from fastreg.table.fast_cells import PackedTexts, packed
 
@@ -282,6 +282,9 @@ def _numbers_rows(name: str, values: NDArray[np.float64], n_distinct: int) -> tu
 
 # Dates.
 
+# What a column is called of which the form is not that of dates.
+_CALLED = {"time": "times of day"}
+
 
 def _date_form(look: _Look) -> tuple[str, str] | None:
     """The form of a column of dates and the reason, None if its texts are none."""
@@ -289,26 +292,30 @@ def _date_form(look: _Look) -> tuple[str, str] | None:
     if not texts or look.known.any():
         return None
     first = texts[:_LOOKED_AT]
-    if not any(parser(form)(text) is not None for form in FORMS[:3] for text in first):
+    if not any(parser(form)(text) is not None for form in PLAIN_FORMS for text in first):
         return None
     form, unsure = form_of(texts)
     if form is None:
-        form = _form_of_most(look, texts)
+        form, unsure = _form_of_most(look, texts)
     if form is None:
         return None
-    order = {"dmy": "day before month", "mdy": "month before day"}.get(form, "")
-    return form, f"dates, {order}{', which could also be read the other way' if unsure else ''}" if order else "dates"
+    order = {"dmy": "day before month", "mdy": "month before day", "ymd": "year first" if unsure else ""}.get(form, "")
+    if not order:
+        return form, _CALLED.get(form, "dates")
+    return form, f"dates, {order}{', which could also be read the other way' if unsure else ''}"
 
 
-def _form_of_most(look: _Look, texts: list[str]) -> str | None:
-    """The form of all texts but a few odd ones."""
-    for form in FORMS[:3]:
+def _form_of_most(look: _Look, texts: list[str]) -> tuple[str | None, bool]:
+    """The form of all texts but a few odd ones, and whether another form fits as well."""
+    for form in PLAIN_FORMS:
         parse = parser(form)
-        odd = [text for text in texts if parse(text) is None]
+        odd = {text for text in texts if parse(text) is None}
         cells = sum(look.others[text] for text in odd)
         if len(odd) <= _ODD_TEXTS and cells <= _ODD_SHARE * look.n and len(odd) < len(texts):
-            return form
-    return None
+            found = form_of([text for text in texts if text not in odd])
+            if found[0] is not None:
+                return found
+    return None, False
 
 
 def _date(look: _Look, form: str, reason: str) -> tuple[Column | None, Entry]:
@@ -319,12 +326,16 @@ def _date(look: _Look, form: str, reason: str) -> tuple[Column | None, Entry]:
     n_distinct = len(np.unique(known))
     taken = tuple(text for text in look.others if parse(text) is None) if n_missing > look.blank else ()
     if n_distinct == 1 and n_missing == 0:
-        return None, Entry(look.name, "constant", False, "it has one date", 0, (), 1)
-    told = f"{reason} from {_day(known.min())} to {_day(known.max())}"
+        one = "it has one time" if form == "time" else "it has one date"
+        return None, Entry(look.name, "constant", False, one, 0, (), 1)
+    told = f"{reason} from {_day(known.min(), form)} to {_day(known.max(), form)}"
     return Column(look.name, None, "date", form), Entry(look.name, "date", True, told, n_missing, taken, n_distinct)
 
 
-def _day(days: float) -> str:
+def _day(days: float, form: str) -> str:
+    if form == "time":
+        seconds = round(days * 86_400.0)
+        return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}"
     return str(np.datetime64("1970-01-01") + int(np.floor(days)))
 
 
@@ -375,12 +386,12 @@ def _forced_date(look: _Look) -> tuple[Column | None, Entry]:
     texts = [text for text in look.cells.distinct()[0] if not is_missing_word(text) and text not in look.gone]
     form, _ = form_of(texts)
     if form is None:
-        form = _counting_form(texts) or _form_of_most(look, look.odd)
+        form = _counting_form(texts) or _form_of_most(look, look.odd)[0]
     if form is None:
         parse = parser("ymd")
         wrong = next((text for text in texts if parse(text) is None), "")
         raise ValueError(f"date: column {look.name!r} holds no dates of one form: {shown([wrong])}")
-    return _date(look, form, "as asked for: dates")
+    return _date(look, form, f"as asked for: {_CALLED.get(form, 'dates')}")
 
 
 def _counting_form(texts: list[str]) -> str | None:

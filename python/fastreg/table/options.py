@@ -155,7 +155,7 @@ _LIST_FLAGS = (
     ("ignore", "COLUMNS", "columns that are not used"),
     ("categorical", "COLUMNS", "columns whose cells are names of groups, such as numbers of regions"),
     ("numeric", "COLUMNS", "columns of numbers; whatever is no number is missing"),
-    ("date", "COLUMNS", "columns of dates, also ones like 20241231 or seconds since 1970"),
+    ("date", "COLUMNS", "columns of dates or times of day, also ones like 20241231 or seconds since 1970"),
     ("text", "COLUMNS", "columns of sentences"),
     ("id", "COLUMNS", "columns that name rows: no features, kept in the output of predict"),
 )

@@ -7,7 +7,6 @@ a column is.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -17,10 +16,11 @@ from fastreg.internal.checks import AT_LEAST_ONE, check_bool, check_int
 from fastreg.internal.extras import needs
 from fastreg.table import csv_files
 from fastreg.table.columns import TextCells
-from fastreg.table.numbers import NumberStyle, plain_style, style_of, usual_style
-from fastreg.table.tables import Dialect, Table, cells_of
+from fastreg.table.numbers import NumberStyle, style_of, usual_style
+from fastreg.table.styles import told_style
+from fastreg.table.tables import Dialect, Table
 
-__all__ = ["read_blocks", "read_table"]
+__all__ = ["read_blocks", "read_table", "typed_style"]
 
 _Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -75,9 +75,8 @@ def read_table(
     name = os.fsdecode(path)
     kind = _kind(name)
     if kind != "csv":
-        style = style_of(decimal, thousands, NumberStyle())
-        table = {"parquet": _parquet, "feather": _feather, "excel": _excel}[kind](name, style)
-        table = Table({key: table[key] for key in table}, table.notes, Dialect("", style))
+        given = typed_style(decimal, thousands, like)
+        table = {"parquet": _parquet, "feather": _feather, "excel": _excel}[kind](name, given)
     else:
         layout = csv_files.look(name, sep, encoding)
         columns = csv_files.whole(layout)
@@ -140,14 +139,14 @@ def _parts(
     sep, decimal, thousands, encoding = given
     kind = _kind(name)
     if kind == "parquet":
-        yield from _parquet_blocks(name, style_of(decimal, thousands, NumberStyle()), rows)
+        yield from _parquet_blocks(name, typed_style(decimal, thousands, like) or NumberStyle(), rows)
     elif kind == "csv":
         layout = csv_files.look(name, sep, encoding)
         style = style_of(decimal, thousands, _style(layout.sep, like, None))
         for columns in csv_files.blocks(layout, beside=ahead):
             yield _table(layout, columns, style)
     else:
-        yield read_table(name, decimal=decimal, thousands=thousands)
+        yield read_table(name, decimal=decimal, thousands=thousands, like=like)
 
 
 def _in_advance(parts: Generator[Table, None, None]) -> Generator[Table, None, None]:
@@ -203,41 +202,30 @@ def _without_names(path: str, columns: list[int]) -> str:
 
 
 def _style(sep: str, like: Dialect | None, columns: list[Any] | None) -> NumberStyle:
-    if like is not None and like.sep in ("", sep):
-        return like.style if like.sep else usual_style(sep)
+    if like is not None and like.sep == sep:
+        return like.style
+    if like is not None and not like.sep and like.style.decimal == ",":  # numbers that had a type have points here
+        return NumberStyle(".,", "")
     if like is not None or columns is None:
         return usual_style(sep)
-    return plain_style(_deciding(columns, sep), sep)
-
-
-def _deciding(columns: list[Any], sep: str) -> Iterator[list[str]]:
-    """Different texts of the columns that decide about decimal commas: all of them if one has a comma, else none.
-
-    Where cells are not separated by commas, 1.234.567 does as well.
-    """
-    pattern = "," if sep == "," else r",|^\s*[+-]?[0-9]{1,3}\.[0-9]{3}\.[0-9]{3}"
-    if any(_has(values, pattern) for values in columns):
-        for values in columns:
-            yield TextCells(values).distinct()[0]
-
-
-def _has(values: Any, pattern: str) -> bool:
-    if isinstance(values, list):
-        return any(re.search(pattern, text) for text in values)
-    from pyarrow import compute
-
-    find = compute.match_substring if pattern == "," else compute.match_substring_regex
-    return bool(compute.any(find(values, pattern)).as_py())
+    return told_style(columns, sep)
 
 
 # Files with typed cells.
 
 
-def _parquet(name: str, style: NumberStyle) -> Table:
+def typed_style(decimal: str | None, thousands: str | None, like: Dialect | None) -> NumberStyle | None:
+    """How texts among typed cells write numbers; None if the texts are to tell."""
+    if decimal is None and thousands is None:
+        return None if like is None else like.style
+    return style_of(decimal, thousands, NumberStyle())
+
+
+def _parquet(name: str, style: NumberStyle | None) -> Table:
     return _arrow_table(name, "Parquet", lambda: _module("parquet").read_table(name), style)
 
 
-def _feather(name: str, style: NumberStyle) -> Table:
+def _feather(name: str, style: NumberStyle | None) -> Table:
     return _arrow_table(name, "Feather", lambda: _module("feather").read_table(name), style)
 
 
@@ -272,11 +260,11 @@ def _arrow(name: str, kind: str, read: Any) -> Any:
         raise ValueError(f"{name}: not a {kind} file: {' '.join(str(error).split())[:200]}") from error
 
 
-def _arrow_table(name: str, kind: str, read: Any, style: NumberStyle) -> Table:
+def _arrow_table(name: str, kind: str, read: Any, style: NumberStyle | None) -> Table:
     return Table.of(_arrow(name, kind, read), style)
 
 
-def _excel(name: str, style: NumberStyle) -> Table:
+def _excel(name: str, style: NumberStyle | None) -> Table:
     """The first sheet. Each cell has a type of its own in such a file, and is taken as it is."""
     try:
         import openpyxl
@@ -301,4 +289,4 @@ def _excel(name: str, style: NumberStyle) -> Table:
         raise ValueError(_without_names(name, unnamed))
     if doubled := [label for i, label in enumerate(names) if label in names[:i]]:
         raise ValueError(f"{name}: two columns are named {doubled[0]!r}")
-    return Table({label: cells_of(column, style) for label, column in zip(names, columns, strict=True)})
+    return Table.of(dict(zip(names, columns, strict=True)), style)

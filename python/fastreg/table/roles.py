@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastreg.internal.checks import describe
 from fastreg.table.columns import DateCells, text_of
-from fastreg.table.dates import FORMS, form_of
+from fastreg.table.dates import form_of
 from fastreg.table.dictionary import shown
 from fastreg.table.kinds import is_missing_word
 from fastreg.table.tables import Table, cells_of
@@ -103,7 +103,7 @@ def times_of(table: Table, name: str) -> NDArray[np.float64]:
     times = cells.numbers()
     if isinstance(cells, DateCells) or np.isnan(times).all():
         texts = [text for text in cells.distinct()[0] if not is_missing_word(text)]
-        form, _ = form_of(texts, FORMS[:3])
+        form, _ = form_of(texts)
         times = cells.days(form) if form is not None else np.full(table.n_rows, np.nan)
     wrong = np.isnan(times)
     if wrong.any():

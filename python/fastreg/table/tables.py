@@ -27,6 +27,7 @@ from fastreg.table.columns import (
     text_of,
 )
 from fastreg.table.numbers import NumberStyle
+from fastreg.table.styles import told_style
 
 __all__ = ["Dialect", "Table"]
 
@@ -125,7 +126,7 @@ class Table:
 
         Args:
             value: The mapping or frame; a ``Table`` is returned as it is.
-            style: How texts write numbers.
+            style: How texts write numbers; None if the texts are to tell, as those of a file do.
 
         Raises:
             ImportError: If a frame is given and narwhals is not installed.
@@ -134,15 +135,18 @@ class Table:
         """
         if isinstance(value, Table):
             return value
-        dialect = Dialect("", style)
         if isinstance(value, Mapping):
-            named = [(str(name), _cells_of_value(str(name), column, dialect.style)) for name, column in value.items()]
+            named = [(str(name), _of_value(str(name), column)) for name, column in value.items()]
         else:
-            named = list(_columns_of_frame(value, dialect.style))
+            named = list(_columns_of_frame(value))
         names = [name for name, _ in named]
         if doubled := [name for i, name in enumerate(names) if name in names[:i]]:
             raise ValueError(f"two columns are named {doubled[0]!r}")
-        return cls(dict(named), dialect=dialect)
+        notes = []
+        if style is None:
+            style = told_style([_texts(column) for _, column in named], "")
+            notes = ["numbers have decimal commas"] if style.decimal == "," else []
+        return cls({name: _cells(column, style) for name, column in named}, notes, Dialect("", style))
 
 
 def cells_of(values: Any, style: NumberStyle | None = None) -> Cells:
@@ -151,25 +155,53 @@ def cells_of(values: Any, style: NumberStyle | None = None) -> Cells:
     Raises:
         ValueError: If the array has more than one dimension.
     """
+    return _cells(_unwrapped(values), style)
+
+
+def _unwrapped(values: Any) -> Any:
+    """A column as cells, a series of narwhals, a list, a tuple, or an array of NumPy."""
     if isinstance(values, Cells):
         return values
     if len(getattr(values, "shape", (0,))) != 1:
         raise ValueError(f"a column must have one dimension, got shape {values.shape}")
-    if not isinstance(values, (list, tuple, np.ndarray)):
-        series = _series(values)
-        if series is not None:
-            return _cells_of_series(series, style)
-        values = list(values)
-    if isinstance(values, (list, tuple)):
-        return _cells_of_objects(values, style)
-    return _cells_of_array(values, style)
+    if isinstance(values, (list, tuple, np.ndarray)):
+        return values
+    series = _series(values)
+    return list(values) if series is None else series
 
 
-def _cells_of_value(name: str, values: Any, style: NumberStyle) -> Cells:
+def _cells(column: Any, style: NumberStyle | None) -> Cells:
+    """The cells of an unwrapped column."""
+    if isinstance(column, Cells):
+        return column
+    if isinstance(column, np.ndarray):
+        return _cells_of_array(column, style)
+    return _cells_of_objects(column, style) if isinstance(column, (list, tuple)) else _cells_of_series(column, style)
+
+
+def _texts(column: Any) -> Any:
+    """The cells of an unwrapped column that are texts, as they are written: a list, or strings of Arrow."""
+    if isinstance(column, Cells):
+        return column.values if isinstance(column, TextCells) else []
+    if isinstance(column, np.ndarray):
+        column = column.tolist() if column.dtype.kind in "OUT" else []
+    elif not isinstance(column, (list, tuple)):
+        nw = _narwhals("a frame")
+        if isinstance(column.dtype, nw.String):
+            return _strings(column)
+        if isinstance(column.dtype, (nw.Categorical, nw.Enum)):
+            cells = _categories(column, None)
+            return cells.distinct()[0] if isinstance(cells, TextCells) else []
+        column = column.to_list() if isinstance(column.dtype, (nw.Object, nw.Unknown)) else []
+    return [text for text in column if isinstance(text, str)]
+
+
+def _of_value(name: str, values: Any) -> Any:
+    """The unwrapped column of a mapping."""
     if isinstance(values, (str, bytes, Mapping)) or not hasattr(values, "__iter__") or getattr(values, "ndim", 1) == 0:
         raise TypeError(f"column {name!r} must be an array or a list with a cell for each row, got {describe(values)}")
     try:
-        return cells_of(values, style)
+        return _unwrapped(values)
     except ValueError as error:
         raise ValueError(f"column {name!r}: {error}") from None
 
@@ -261,7 +293,7 @@ def _series(values: Any) -> Any:
     return found if isinstance(found, nw.Series) else None
 
 
-def _columns_of_frame(frame: Any, style: NumberStyle) -> Iterator[tuple[str, Cells]]:
+def _columns_of_frame(frame: Any) -> Iterator[tuple[str, Any]]:
     module = type(frame).__module__.partition(".")[0]
     if isinstance(frame, (np.ndarray, list, str, bytes, int, float)) or frame is None or module == "builtins":
         raise TypeError(f"a table must be a frame or a mapping from names to columns, got {describe(frame)}")
@@ -282,7 +314,7 @@ def _columns_of_frame(frame: Any, style: NumberStyle) -> Iterator[tuple[str, Cel
             f"a table must be an eager frame of pandas, polars or Arrow, or a mapping, got {describe(frame)}{hint}"
         ) from None
     for series in wrapped.iter_columns():
-        yield str(series.name), _cells_of_series(series, style)
+        yield str(series.name), series
 
 
 def _cells_of_series(series: Any, style: NumberStyle | None) -> Cells:

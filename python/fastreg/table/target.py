@@ -20,6 +20,9 @@ __all__ = ["LABEL_KINDS", "Target"]
 
 # A target with at most this many different whole numbers is treated as classes.
 _MOST_CLASSES = 20
+# Numbers with decimals are classes if there are no more than this share of the rows, and at most so many if they are of
+# that type.
+_MOST_OF_ROWS = 0.5
 # What labels are in Python.
 LABEL_KINDS = ("text", "integer", "float", "boolean")
 
@@ -82,7 +85,9 @@ class Target:
             missing: Texts that mean a missing value, besides the empty one and ``?``.
 
         Raises:
-            ValueError: If there is no such column, a single class, or text where numbers should be.
+            ValueError: If there is no such column, a single class, text where numbers should be, or where classes
+                should be, numbers with decimals of which there are more than half as many as rows, or more than 20 if
+                they have that type.
         """
         table = Table.of(table)
         if name not in table:
@@ -108,9 +113,17 @@ class Target:
                 f"target: column {name!r} must hold numbers for regression"
                 f"{f', got {shown(told)}; missing says what to leave out' if told else ''}"
             )
+        whole = bool(np.all(values == np.round(values)))
         if task is None:
-            whole = len(values) <= _MOST_CLASSES and bool(np.all(values == np.round(values)))
-            task = "classification" if whole or not numeric else "regression"
+            task = "classification" if (whole and len(values) <= _MOST_CLASSES) or not numeric else "regression"
+        if task == "classification" and numeric and not whole:
+            known = int(np.count_nonzero(~np.isnan(numbers)))
+            few = _MOST_CLASSES if isinstance(cells, NumberCells) else known  # texts may be codes, such as 250.01
+            if len(values) > min(few, _MOST_OF_ROWS * known):
+                raise ValueError(
+                    f"target: column {name!r} must hold classes for classification, got {len(values)} different numbers "
+                    f"with decimals in {known} rows, which are for regression"
+                )
         if numeric:
             missing = (*missing, *others)
             texts = [text for text in texts if text not in others]

@@ -6,6 +6,7 @@ the exit status. What can be wrong is found out before the search, and results a
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from fastreg import metrics
 from fastreg.internal.extras import needs
+from fastreg.internal.other_places import kept
 from fastreg.internal.progress import format_time, printable, say
 from fastreg.table.blending import Blend, cook
 from fastreg.table.chosen_metric import ChosenMetric
@@ -110,7 +112,8 @@ def tune(options: TuneOptions, out: TextIO | None = None) -> TuneResult:
 
     Raises:
         TuneError: If the data do not allow it, or an optional package is missing.
-        OSError: If a file cannot be read or written.
+        OSError: If a file cannot be read or written. The model and the report are written to another place then, which
+            the message names.
     """
     started = time.monotonic()
     with as_tune_errors():
@@ -304,28 +307,26 @@ def _importance(data: Prepared, model: TableModel, features: list[NDArray[np.flo
 
 
 def _write(result: TuneResult, options: TuneOptions) -> None:
-    """Writes the files; if one cannot be written, the other one is."""
+    """Writes the files, each elsewhere if need be; if one cannot be written, the other one is."""
 
-    def report() -> None:
+    def report(path: str) -> None:
         from fastreg.tune import page
 
-        assert options.report is not None
         name = printable(Path(options.data).name)
         target = result.model.target
         lead = f"A model that predicts {target.name} ({target.task}) from {columns_text(result)}."
-        page.write(result, options.report, f"{target.name} of {name}", lead, options.seed)
+        page.write(result, Path(path), f"{target.name} of {name}", lead, options.seed)
 
-    writers: list[Callable[[], None]] = []
+    writers: list[tuple[Path, Callable[[str], None]]] = []
     if options.out is not None:
-        path = options.out
-        writers.append(lambda: result.model.save(path))
+        writers.append((options.out, result.model.save))
     if options.report is not None:
-        writers.append(report)
+        writers.append((options.report, report))
     failed: list[Exception] = []
-    for write in writers:
+    for path, write in writers:
         try:
             with as_tune_errors():
-                write()
+                kept(os.fspath(path), write)
         except (OSError, TuneError) as error:
             failed.append(error)
     if len(failed) == 1:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from fastreg.internal.extras import needs
+from fastreg.internal.other_places import kept
 from fastreg.internal.progress import format_time, printable, say
 from fastreg.table.distillation import Distillation
 from fastreg.table.distilling import distill as distilled
@@ -76,7 +77,8 @@ def distill(options: DistillOptions, out: TextIO | None = None) -> Distillation:
 
     Raises:
         TuneError: If the teacher or the data do not allow it, or an optional package is missing.
-        OSError: If a file cannot be read or written.
+        OSError: If a file cannot be read or written. The model is written to another place then, which the message
+            names.
     """
     with as_tune_errors():
         sources = [options.data, *([options.test] if options.test is not None else [])]
@@ -102,7 +104,7 @@ def distill(options: DistillOptions, out: TextIO | None = None) -> Distillation:
         )
         with printed(describe(result, f"{type(teacher).__name__} of {printable(options.teacher)}"), out):
             if options.out is not None:
-                result.model.save(options.out)
+                kept(os.fspath(options.out), result.model.save)
     say(f"{format_time(result.seconds)} in all")
     return result
 

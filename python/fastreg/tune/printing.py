@@ -162,8 +162,8 @@ def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]
 def printed(text: str, out: TextIO | None) -> Iterator[None]:
     """Prints text in the encoding of the stream before the model is written within.
 
-    Neither a reader who has gone away nor a full disk keeps the model from being written; the latter is an OSError
-    afterwards.
+    Neither a reader who has gone away nor a full disk keeps the model from being written. On a full disk the text goes
+    to standard error, and there is an OSError afterwards.
     """
     stream, failure = sys.stdout if out is None else out, None
     encoding = getattr(stream, "encoding", None) or "utf-8"
@@ -172,6 +172,7 @@ def printed(text: str, out: TextIO | None) -> Iterator[None]:
     except BrokenPipeError:
         say("standard output is closed")
     except OSError as error:
+        say(text)
         failure = error
     yield
     if failure is not None:

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "core/json.h"
+#include "fastreg/json.h"
 #include "fastreg/spec.h"
 
 namespace {

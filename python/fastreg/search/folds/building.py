@@ -18,6 +18,9 @@ __all__ = ["claim", "fold_seed", "is_estimator", "make_model", "new_model", "own
 
 _MASK = 2**64 - 1
 
+# Types of parameters that no model can change.
+_UNCHANGING = frozenset((bool, int, float, str, type(None)))
+
 # Models that were handed out in this process and are still alive, by id.
 _claimed: dict[int, weakref.ref[Any]] = {}
 
@@ -67,6 +70,8 @@ def own_values(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _own(value: Any) -> Any:
     kind = type(value)
+    if kind in _UNCHANGING:
+        return value
     if kind is list or kind is tuple or kind is set:
         return kind(map(_own, value))
     if kind is dict:

@@ -21,6 +21,7 @@ from fastreg.internal.keras_arguments import has_request, refuse_requests
 from fastreg.model.arguments import Given, shape_of
 from fastreg.model.core import CoreModel, core_of
 from fastreg.model.fitting import check_verbose
+from fastreg.model.given_callbacks import adds_keys
 from fastreg.model.labels import Classes, check_count, different, numbered, takes_labels, texts_of
 from fastreg.model.model import Model
 from fastreg.model.spreads import meets_dense, warn_of_spreads
@@ -105,7 +106,8 @@ def make_context(
     scorers = resolve(scoring, model)
     labels, numbers = _labels(model, y)
     classes = are_classes(model, numbers)
-    x, targets, epochs, names = _checked_data(model, x, numbers, chain, _made_once({**arguments, **extra}, points[0]))
+    given = _made_once(model, {**arguments, **extra}, points[0])
+    x, targets, epochs, names = _checked_data(model, x, numbers, chain, given)
     _check_lengths(x, y, isinstance(model, Model) and chain is not None)
     _check_curves(scorers, curves)
     context = Context(
@@ -136,10 +138,10 @@ def make_context(
     return replace(context, scorers=probed(context, points)) if probes else context
 
 
-def _made_once(arguments: dict[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of ``fit`` with callbacks in place of a function that makes them."""
-    if makes_callbacks(arguments.get("callbacks")):
-        arguments["callbacks"] = callbacks_of(arguments["callbacks"], FoldOfTrial(0, 0, params))
+def _made_once(model: Any, arguments: dict[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of ``fit`` with the callbacks of a fold."""
+    if isinstance(model, Model) or makes_callbacks(arguments.get("callbacks")):
+        arguments["callbacks"] = callbacks_of(arguments.get("callbacks"), FoldOfTrial(0, 0, params))
     return arguments
 
 
@@ -320,7 +322,7 @@ def _check_estimator_params(estimator: Any, samples: Sequence[Mapping[str, Any]]
 
 
 def _check_fit_arguments(model: Model, given: Mapping[str, Any]) -> int:
-    """Checks the names and callbacks of a ``Sequential``'s fit. Returns the number of epochs."""
+    """Checks the names of a ``Sequential``'s fit and what its callbacks monitor. Returns the number of epochs."""
     known = [name for name in inspect.signature(Model.fit).parameters if name not in ("self", "keras")]
     for name in given:
         if name in _OWN:
@@ -334,14 +336,12 @@ def _check_fit_arguments(model: Model, given: Mapping[str, Any]) -> int:
     if given.get("validation_split") and given.get("validation_data") is not None:
         raise ValueError("fit: give validation_data or validation_split, not both")
     epochs = check_int("fit", "epochs", given.get("epochs", 1), ("be >= 1", lambda v: v >= 1))
-    callbacks = given.get("callbacks")
-    items = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+    items: list[Callback] = given["callbacks"]
     keys = ["loss", *(metric.name for metric in model.metrics)]
     keys += [f"val_{key}" for key in keys]
+    if any(map(adds_keys, items)):
+        return epochs  # only the fit knows the keys that a callback adds
     for item in items:
-        if not isinstance(item, Callback):
-            hint = "; did you forget the parentheses?" if isinstance(item, type) else ""
-            raise TypeError(f"fit: callbacks must be instances of callbacks.Callback, got {describe(item)}{hint}")
         monitor = getattr(item, "monitor", None)
         if (isinstance(item, EarlyStopping) or monitors_validation(item)) and monitor not in keys:
             raise ValueError(

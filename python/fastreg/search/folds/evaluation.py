@@ -50,6 +50,9 @@ _INNER = 2**32 - 2
 # The values of history.stopped_by if the search has ended a fit.
 _OURS = ("stop_signal", "time_limit")
 
+# The arguments of fit that say how to validate.
+_OF_VALIDATION = tuple(f"validation_{name}" for name in ("split", "data", "freq", "steps", "batch_size"))
+
 # Longest traceback that is kept, in characters from its end.
 _LONGEST_ERROR = 10_000
 
@@ -396,7 +399,7 @@ def _fit_sequential(
     if paused is None:
         callbacks = callbacks_of(wanted, FoldOfTrial(task.trial, task.fold, task.params))
     else:
-        callbacks = [*paused.stoppers, *paused.callbacks]
+        callbacks = paused.callbacks
     validation = _validation(context, task, fold, given, callbacks)
     if paused is not None or (task.keep_model and not final):
         paused = paused or Paused.of(model, callbacks)
@@ -408,12 +411,13 @@ def _fit_sequential(
     if task.thresholds is not None:
         primary = context.scorers.scorers[0]
         watch = Watch(f"val_{primary.key}", primary.direction, task.thresholds.of(task.fold))
-        callbacks.append(watch)
+        callbacks.insert(0, watch)  # before others change the logs
     callbacks += _ends(task, stop)
     start = task.start if paused is None else paused.epochs
     epochs = given.get("epochs", 1)
-    if not final and (task.stop or 1) < epochs:
-        callbacks.append(EndsBefore(task.stop or 1))
+    ends = EndsBefore(task.stop or 1) if not final and (task.stop or 1) < epochs else None
+    if ends is not None:
+        callbacks.append(ends)
     check_verbose("fit", given.get("verbose", 0))  # for the refit; many folds at once show nothing
     given |= {"epochs": epochs, "initial_epoch": start, "verbose": 0, "callbacks": callbacks, **validation}
     targets = context.y if context.targets is None else context.targets
@@ -421,7 +425,8 @@ def _fit_sequential(
         result.history, result.epochs = {}, paused.epochs
     else:
         try:
-            model.fit(fold.x, targets, **given)
+            with nullcontext() if paused is None else paused.judged():
+                model.fit(fold.x, targets, **given)
         finally:
             if model.history is not None:
                 result.history, result.epochs = model.history.history, start + len(model.history.epoch)
@@ -434,7 +439,7 @@ def _fit_sequential(
             result.state = "pruned"
     result.best_epoch = next((stopper.best_epoch + 1 for stopper in stoppers if stopper.best is not None), None)
     if paused is not None:
-        paused.end(result.epochs)
+        paused.end(result.epochs, ends is not None and ends.others)
     return paused
 
 
@@ -473,7 +478,7 @@ def _refit(context: Context, task: Task, stop: StopSignal | None, result: FoldRe
     else:
         context.scorers.prepare(model)
         _tell(context, model, fold)
-        for name in ("validation_split", "validation_data"):
+        for name in _OF_VALIDATION:
             given.pop(name, None)
         made = callbacks_of(given.pop("callbacks", None), FoldOfTrial(task.trial, None, task.params))
         callbacks = [item for item in made if not monitors_validation(item)]

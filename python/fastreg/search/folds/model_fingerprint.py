@@ -3,9 +3,9 @@
 It covers everything that determines how a model is trained and scored and that differs from the defaults: layers, loss,
 optimizer, the metrics that are scored or monitored, and the arguments of ``fit`` that ``build`` returned; for an
 estimator, its class and parameters. Seeds and names of layers are left out; functions and other objects count by their
-names. An option that a later version adds changes nothing as long as it has its default. Weights that ``build`` itself
-trained from the model's seed do not count, because they differ in every fold. This module knows nothing of trials and
-folds.
+names, and callbacks whose text does not tell their settings also by their public attributes. An option that a later
+version adds changes nothing as long as it has its default. Weights that ``build`` itself trained from the model's seed
+do not count, because they differ in every fold. This module knows nothing of trials and folds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import hashlib
 import inspect
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from types import MappingProxyType
 from typing import Any
@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from fastreg import regularizers
-from fastreg.callbacks import Callback
+from fastreg.callbacks import Callback, CallbackList
 from fastreg.internal.description import Description
 from fastreg.model.core import core_of
+from fastreg.model.given_callbacks import checked_list
 from fastreg.model.model import Model
 from fastreg.optimizers import Optimizer
 from fastreg.regularizers import Regularizer
@@ -32,7 +33,7 @@ from fastreg.schedules import Constant
 from fastreg.search.space.tree import text_of
 from fastreg.search.values import fingerprint
 
-__all__ = ["Fingerprint", "agreed", "differing", "same"]
+__all__ = ["Fingerprint", "agreed", "differing", "same", "settings_of_steps", "with_settings"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -82,6 +83,7 @@ class Fingerprint:
             scored: The metrics that are scored, by their names in the model, and the metrics that a model is compiled
                 with if it lacks one of them.
         """
+        arguments, given = _listed(arguments), _listed(given)
         described = {"model": _described(model), "fit": _of_arguments(model, arguments, given)}
         if isinstance(model, Model):
             described["metrics"] = _of_metrics(model, {**given, **arguments}.get("callbacks"), scored)
@@ -170,9 +172,59 @@ def _described(value: Any, depth: int = 0) -> Any:
         return {"class": _class_name(value)}
     if hasattr(value, "get_params"):
         return _of_estimator(value, depth + 1)
+    if isinstance(value, Callback) and (settings := _settings_of(value)):
+        text = {} if type(value).__repr__ is _NO_TEXT else {"text": text_of(value)}
+        known = {name: _described(item, depth + 1) for name, item in settings.items()}
+        return {"type": _class_name(type(value)), **text, "settings": known}
     if type(value).__repr__ is _NO_TEXT:
         return {"type": _class_name(type(value))}
     return {"text": text_of(value).replace("__mp_main__", "__main__")}
+
+
+def _settings_of(callback: Callback) -> dict[str, Any]:
+    """The public attributes of a callback whose text does not tell them: its class has none of its own."""
+    of_text = type(callback).__repr__
+    if _is_ours(type(callback)) or not (of_text is _NO_TEXT or _is_ours(of_text)):
+        return {}
+    return {name: value for name, value in vars(callback).items() if name[:1] != "_" and name not in callback._aside}
+
+
+def _is_ours(thing: Any) -> bool:
+    return str(thing.__module__).partition(".")[0] == "fastreg"
+
+
+def _listed(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Arguments of ``fit`` with the callbacks of a :class:`CallbackList` in its place."""
+    given = arguments.get("callbacks")
+    if isinstance(given, CallbackList):
+        return {**arguments, "callbacks": checked_list(given)}
+    several = isinstance(given, (list, tuple)) and any(isinstance(item, CallbackList) for item in given)
+    return {**arguments, "callbacks": checked_list(given)} if several else arguments
+
+
+def with_settings(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of ``fit`` for a journal, with the settings of callbacks whose texts do not tell them."""
+    arguments = _listed(arguments)
+    given = arguments.get("callbacks")
+    items = [given] if isinstance(given, Callback) else given
+    if not isinstance(items, (list, tuple)):
+        return dict(arguments)
+    told = [_described(item) if isinstance(item, Callback) and _settings_of(item) else item for item in items]
+    return {**arguments, "callbacks": told[0] if items is not given else told}
+
+
+def settings_of_steps(steps: Sequence[Any]) -> dict[str, Any]:
+    """The parameters of transformers that have no text of their own, or else their public attributes, by place."""
+    told: dict[str, Any] = {}
+    for i, step in enumerate(steps):
+        if type(step).__repr__ is not _NO_TEXT:
+            continue
+        if hasattr(step, "get_params"):
+            told[str(i)] = _described(step)
+        else:
+            known = getattr(step, "__dict__", {}).items()
+            told[str(i)] = {name: _described(item) for name, item in known if "_" not in (name[0], name[-1])}
+    return {"settings": told} if told else {}
 
 
 def _of_model(model: Model, depth: int) -> Any:

@@ -204,9 +204,9 @@ class Once:
             return self._values[key]
         except KeyError:
             pass
-        with self._guard:
+        with self._guard.held:
             lock = self._locks.setdefault(key, Lock())
-        with lock:
+        with lock.held:
             if key not in self._values:
                 self._values[key] = compute()
             return self._values[key]

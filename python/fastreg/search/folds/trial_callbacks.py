@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastreg.callbacks import Callback, StopSignal, TimeLimit
+from fastreg.callbacks import BackupAndRestore, Callback
 from fastreg.internal.checks import describe
+from fastreg.model.given_callbacks import checked_list
 
 __all__ = ["FoldOfTrial", "callbacks_of", "makes_callbacks"]
 
@@ -37,7 +38,9 @@ def makes_callbacks(given: Any) -> bool:
 
 
 def callbacks_of(given: Any, told: FoldOfTrial) -> list[Callback]:
-    """The callbacks of one fit, which no other fit has. Signals and limits have no state, and are not copied.
+    """The callbacks of one fit, which no other fit has; a :class:`CallbackList` counts as its callbacks.
+
+    All are copied at once, so that one that refers to another one of the list refers to its copy.
 
     Args:
         given: The argument ``callbacks``: a callback, a list of them, None, or a function of a :class:`FoldOfTrial`
@@ -45,13 +48,17 @@ def callbacks_of(given: Any, told: FoldOfTrial) -> list[Callback]:
         told: The fold that is trained.
 
     Raises:
-        TypeError: If the function returns anything else.
+        TypeError: If it is, or the function returns, anything else.
+        ValueError: If all folds were to share a backup.
     """
-    made = given(told) if makes_callbacks(given) else given
-    if made is not None and not isinstance(made, (Callback, Iterable)):
+    makes = makes_callbacks(given)
+    made = given(told) if makes else given
+    if makes and made is not None and not isinstance(made, (Callback, Iterable)):
         raise TypeError(f"fit: the function given as callbacks must return a list of callbacks, got {describe(made)}")
-    items = [made] if isinstance(made, Callback) else list(made or ())
-    for item in items:
-        if made is not given and not isinstance(item, Callback):
-            raise TypeError(f"fit: callbacks must be instances of callbacks.Callback, got {describe(item)}")
-    return [item if isinstance(item, (StopSignal, TimeLimit)) else copy.deepcopy(item) for item in items]
+    items = checked_list(made)
+    if not makes and any(isinstance(item, BackupAndRestore) for item in items):
+        raise ValueError(
+            "fit: callbacks of a search must not have a BackupAndRestore, whose one folder all folds would use; "
+            "journal= keeps what is done, and a function given as callbacks can make one for each fold"
+        )
+    return copy.deepcopy(items)

@@ -6,19 +6,29 @@ Some of them run Python code after each epoch. They are used only where they are
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg.callbacks import Callback, EarlyStopping, Judge, directions_of
+from fastreg.callbacks import Callback
+from fastreg.callbacks.base import HOOKS, Logs
+from fastreg.callbacks.early_stopping import (
+    EarlyStopping,
+    Judge,
+    direction_of_added,
+    judged_by_the_core,
+    logged,
+    unknown_monitor,
+)
+from fastreg.internal.trained_model import TrainedModel
 from fastreg.model.core import core_of
+from fastreg.model.given_callbacks import has_hook
 from fastreg.model.model import Model
 
 __all__ = ["CarriedStopping", "Continues", "EndsBefore", "Paused", "Watch"]
-
-Logs = dict[str, float]
 
 
 class Watch(Callback):
@@ -30,7 +40,7 @@ class Watch(Callback):
         limits: The limit of each epoch, counted from 0. NaN or a missing limit means that there is none.
 
     Attributes:
-        curve: The values.
+        curve: The values; NaN for an epoch without validation.
         pruned: Whether it has ended the run.
     """
 
@@ -42,8 +52,10 @@ class Watch(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compares."""
-        value = (logs or {})[self._key]
+        value = logged("search", self._key, (logs or {}).get(self._key, math.nan))  # not every epoch has a validation
         self.curve.append(value)
+        if math.isnan(value):
+            return
         self._best = max(self._best, self._sign * value)
         if epoch < len(self._limits) and self._best < self._sign * self._limits[epoch]:
             self.pruned = self.model.stop_training = True
@@ -57,13 +69,18 @@ class EndsBefore(Callback):
 
     Args:
         epoch: The first epoch that is not trained, counted from 0; above the first one of the call.
+
+    Attributes:
+        others: Whether a callback before it in the list has ended the call, so that training must not go on.
     """
 
     def __init__(self, epoch: int) -> None:
         self._last = epoch - 1
+        self.others = False
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compares."""
+        self.others = self.others or bool(self.model.stop_training)
         if epoch == self._last:
             self.model.stop_training = True
 
@@ -92,31 +109,97 @@ class CarriedStopping(Callback):
 
     It follows the same rule, but keeps the best value, the number of epochs waited and the best weights between calls,
     and does not restore the best weights at the end of a call. :class:`Paused` restores them for scoring, and puts the
-    latest weights back before training continues.
+    latest weights back before training continues. It calls the hooks that a derived class has added, which find what
+    they find in a single call.
 
     Args:
-        original: The callback that it replaces.
+        original: The callback that it replaces, at its place in the list.
     """
 
     def __init__(self, original: EarlyStopping) -> None:
-        self._original = original
+        self.original = original
         self.monitor = original.monitor
         self.best: float | None = None
-        self.best_epoch = 0
+        self.best_epoch = self.stopped_epoch = 0
         self.best_weights: list[NDArray[np.float32]] | None = None
         self._judge: Judge | None = None
+        self._keys: Sequence[str] = ()
+        self._directions: Mapping[str, str] = {}
+        for hook in HOOKS:
+            if hook not in _OWN_HOOKS and has_hook(original, hook):
+                setattr(self, hook, getattr(original, hook))
+
+    def _watch(self, keys: Sequence[str], directions: Mapping[str, str], added: bool) -> None:
+        if self.monitor not in keys and not added:
+            raise unknown_monitor("EarlyStopping", self.monitor, keys)
+        self._keys, self._directions = keys, directions
+
+    def set_model(self, model: TrainedModel) -> None:
+        """For the hooks, too."""
+        super().set_model(model)
+        self.original.set_model(model)
+
+    def set_params(self, params: dict[str, int]) -> None:
+        """For the hooks."""
+        self.original.set_params(params)
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """For the hooks."""
+        self.original.on_train_begin(logs)
+
+    def first_at_the_end(self, epoch: int, logs: Logs) -> None:
+        """Judges an epoch before the hook of any callback, unless another callback adds the value."""
+        if not self.watches_added:
+            self._take(epoch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Judges an epoch."""
-        settings, logs = self._original, logs or {}
+        """Judges an epoch by a value that another callback has added."""
+        if self.watches_added:
+            if self.monitor not in (logs or {}):
+                raise unknown_monitor("EarlyStopping", self.monitor, list(logs or ()))
+            self._take(epoch, logs or {})
+            self._tell()
+        if has_hook(self.original, "on_epoch_end"):
+            self.original.on_epoch_end(epoch, logs)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """For the hooks."""
+        self._tell()
+        self.original.on_train_end(logs)
+
+    def _take(self, epoch: int, logs: Logs) -> None:
+        if self.monitor not in logs:
+            return  # an epoch without validation
+        settings = self.original
         if self._judge is None:
-            config = settings.core_config(list(logs), directions_of(logs, self.model))
-            self._judge = Judge(settings, config["mode"])
-        if self._judge.take(epoch, logs[self.monitor]) and settings.restore_best_weights:
+            mode = settings.mode
+            if mode == "auto":
+                mode = self._directions.get(self.monitor) or direction_of_added("EarlyStopping", self.monitor)
+            self._judge = Judge(settings, mode)
+        value = logged("EarlyStopping", self.monitor, logs[self.monitor])
+        if self._judge.take(epoch, value) and settings.restore_best_weights:
             self.best_weights = self.model.get_weights()
         self.best, self.best_epoch = self._judge.best, self._judge.best_epoch
         if self._judge.ended:
+            self.stopped_epoch = epoch
             self.model.stop_training = True
+
+    def _tell(self) -> None:
+        original = self.original
+        original.best, original.best_epoch, original.stopped_epoch = self.best, self.best_epoch, self.stopped_epoch
+
+    def get_state(self) -> dict[str, Any]:
+        """That of the callback that it replaces."""
+        return self.original.get_state()
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Restores it."""
+        self.original.set_state(state)
+
+    @property
+    def watches_added(self) -> bool:
+        """Whether another callback adds the value."""
+        return self.monitor not in self._keys
 
     @property
     def ended(self) -> bool:
@@ -124,26 +207,48 @@ class CarriedStopping(Callback):
         return self._judge is not None and self._judge.ended
 
 
+# The hooks that CarriedStopping has itself.
+_OWN_HOOKS = ("on_train_begin", "on_epoch_end", "on_train_end")
+
+
+class JudgesFirst(Callback):
+    """Judges an epoch by its values and weights as they were before any callback changed them, as the core does.
+
+    Args:
+        stoppers: The early stopping.
+    """
+
+    def __init__(self, stoppers: Sequence[CarriedStopping]) -> None:
+        self._stoppers = stoppers
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Judges."""
+        for stopper in self._stoppers:
+            stopper.first_at_the_end(epoch, logs or {})
+
+
 class Paused:
     """A model between two budgets, with everything that it needs to continue as if it had not stopped. Can be pickled.
 
     Args:
         model: The model.
-        callbacks: Its callbacks except early stopping. They keep their state.
-        stoppers: Its early stopping.
+        callbacks: Its callbacks, which keep their state.
 
     Attributes:
+        stoppers: Its early stopping, which is among the callbacks.
         arguments: The arguments of ``fit`` that ``build`` returned with the model.
         fingerprint: The fingerprint of the model as it was built, or None.
         epochs: The number of epochs trained.
-        ended: Whether early stopping has ended the training, so that it cannot continue.
+        ended: Whether a callback has ended the training, so that it cannot continue.
     """
 
-    def __init__(self, model: Model, callbacks: list[Callback], stoppers: list[CarriedStopping]) -> None:
-        self.model, self.callbacks, self.stoppers = model, callbacks, stoppers
+    def __init__(self, model: Model, callbacks: list[Callback]) -> None:
+        self.model, self.callbacks = model, callbacks
+        self.stoppers = [item for item in callbacks if isinstance(item, CarriedStopping)]
         self.arguments: dict[str, Any] = {}
         self.fingerprint: str | None = None
         self.epochs = 0
+        self._by_callback = False
         # The weights of the last epoch, or the averages that replace them, while the model has the best ones. Beside
         # averages also the moments, among which are the weights that training goes on from.
         self._latest: list[NDArray[np.float32]] | None = None
@@ -153,29 +258,39 @@ class Paused:
     @classmethod
     def of(cls, model: Model, callbacks: list[Callback]) -> Paused:
         """A model that has not begun, and all its callbacks."""
-        carried = [CarriedStopping(item) for item in callbacks if isinstance(item, EarlyStopping)]
-        return cls(model, [item for item in callbacks if not isinstance(item, EarlyStopping)], carried)
+        return cls(model, [CarriedStopping(item) if isinstance(item, EarlyStopping) else item for item in callbacks])
 
     def begin(self) -> list[Callback]:
         """Prepares the model to go on, and returns its callbacks."""
         self._use_latest()
         resumed = [Continues(self.callbacks, self._states)] if self._states else []
-        return [*self.stoppers, *self.callbacks, *resumed]
+        first = [JudgesFirst(self.stoppers)] if self.stoppers else []
+        return [*first, *self.callbacks, *resumed]
 
-    def end(self, epochs: int) -> None:
-        """Takes note of where a budget of this many epochs ended, and puts the best weights in, to score with."""
+    def judged(self) -> AbstractContextManager[None]:
+        """Within it, the hooks for loops of one's own that early stopping has do nothing."""
+        return judged_by_the_core([stopper.original for stopper in self.stoppers])
+
+    def end(self, epochs: int, by_callback: bool) -> None:
+        """Takes note of where a budget of this many epochs ended, and puts the best weights in, to score with.
+
+        Args:
+            epochs: The epochs.
+            by_callback: Whether a callback has ended the training, and not the budget.
+        """
         self.epochs = epochs
+        self._by_callback = self._by_callback or by_callback
         self._states = [callback.get_state() for callback in self.callbacks]
         self._use_best()
 
     @property
     def ended(self) -> bool:
         """See above."""
-        return any(stopper.ended for stopper in self.stoppers)
+        return self._by_callback or any(stopper.ended for stopper in self.stoppers)
 
     def _use_best(self) -> None:
         trainer = core_of(self.model).trainer
-        for stopper in self.stoppers:
+        for stopper in sorted(self.stoppers, key=lambda one: one.watches_added):  # as a single call restores them
             if stopper.best_weights is not None:
                 if self._latest is None:
                     self._latest = self.model.get_weights()

@@ -86,7 +86,8 @@ class FittedSearch(SearchViews, Generic[ModelT]):
         self.stopped_by_, self.seconds_ = stopped_by, seconds
         self.results_ = results.tabulate(self.trials_, self._scoring.directions, self.n_splits_)
         best = results.best_trial(self.trials_, self._scoring.direction)
-        if best is not None:
+        # If every fold raised an exception, a trial with the error_score is no better than one without a score.
+        if best is not None and not all(trial.is_all_error(context.error_score) for trial in self.trials_):
             self._take_best(best)
 
     def _take_best(self, trial: Trial) -> None:
@@ -137,9 +138,11 @@ class FittedSearch(SearchViews, Generic[ModelT]):
             what = f"{self.n_trials_} were pruned, the others not finished" if self.n_trials_ else "none was finished"
             return f"search: no trial has a score: {what} when the search ended, by: {self.stopped_by_}"
         counts = results.count_states(self.trials_)
-        told = ", ".join(f"{counts[state]} {state}" for state in results.STATES if counts[state])
+        counts["failed"] += counts.pop("ok", 0)  # all folds of these have the error_score
+        told = ", ".join(f"{counts[state]} {state}" for state in results.STATES if counts.get(state))
         first = self.failures_[0]
-        return f"search: no trial has a score ({told}); the first, trial {first.number}, {first.state}:\n{first.error}"
+        state = "failed" if first.state == "ok" else first.state
+        return f"search: no trial has a score ({told}); the first, trial {first.number}, {state}:\n{first.error}"
 
     # The best model.
 

@@ -174,6 +174,8 @@ def slices(search: Any) -> Figure:
     """Score against each parameter by itself."""
     trials = _scored(search)
     names = _names(trials)
+    if not names:
+        raise ValueError("slices: the space must have a parameter, got none")
     columns = min(len(names), 4)
     rows = -(-len(names) // columns)
     figure, grid = _grid(2.9 * columns, 2.6 * rows, rows, columns)

@@ -70,6 +70,10 @@ class Trial:
         """Whether it failed, diverged or has no score, even if the folds concerned got the ``error_score``."""
         return self.state in ("failed", "diverged", "unscored") or self.error is not None
 
+    def is_all_error(self, error_score: float | str) -> bool:
+        """Whether all its folds raised an exception and got this score."""
+        return self.error is not None and all(score == error_score for few in self.scores.values() for score in few)
+
     @property
     def seconds(self) -> float:
         """Seconds of fitting and scoring, over all folds."""

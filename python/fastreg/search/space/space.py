@@ -48,7 +48,7 @@ class Space:
     Args:
         parameters: Name to distribution, of fastreg or of SciPy (or any object with ``rvs``); a list, tuple, range or
             one-dimensional array is a Choice of its items, anything else a constant. Or a list of such mappings: each
-            trial is of one of them. Or another space.
+            trial is of one of them. Or another space. A mapping without parameters has one point, ``{}``.
         constraint: Called with the parameters of a point; the points for which it gives False are never proposed.
 
     Attributes:
@@ -58,8 +58,8 @@ class Space:
 
     Raises:
         TypeError: If a value or the constraint is of the wrong kind.
-        ValueError: If there is no parameter, or a When names an unknown parameter, a value that it cannot have, or
-            itself by way of others.
+        ValueError: If the list of mappings is empty, or a When names an unknown parameter, a value that it cannot have,
+            or itself by way of others.
 
     Example:
         >>> from fastreg.search import Choice, LogUniform, Space, When
@@ -298,8 +298,6 @@ def _first(item: tuple[str, Any]) -> str:
 
 def _normalized(mapping: Mapping[Any, Any]) -> dict[str, Any]:
     """Lists as choices, NumPy's numbers as Python's; constants as they are."""
-    if not mapping:
-        raise ValueError("Space: parameters must not be empty")
     parameters = {}
     for name, value in mapping.items():
         if not isinstance(name, str) or not name:

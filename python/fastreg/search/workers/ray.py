@@ -58,7 +58,7 @@ class RayExecutor(Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Calls ``fn`` on the next actor that is free. Raises RuntimeError after :meth:`shutdown`."""
         future: Future[Any] = Future()
-        with self._lock:
+        with self._lock.held:
             if self._shut:
                 raise RuntimeError("RayExecutor: submit after shutdown")
             self._waiting.append((future, (fn, args, kwargs)))
@@ -69,7 +69,7 @@ class RayExecutor(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Ends the actors: with ``wait`` after all running and queued calls, else at once."""
-        with self._lock:
+        with self._lock.held:
             self._shut = True
             waiting = [future for future, _ in self._waiting]
             under_way = list(self._open)
@@ -85,7 +85,7 @@ class RayExecutor(Executor):
     def _dispatch(self) -> None:
         """Gives waiting calls to idle actors, until no call waits or no actor is idle."""
         while True:
-            with self._lock:
+            with self._lock.held:
                 if not self._idle or not self._waiting:
                     return
                 future, call = self._waiting.popleft()
@@ -95,7 +95,7 @@ class RayExecutor(Executor):
             try:
                 answer = actor.call.remote(*call).future()
             except Exception as error:  # arguments that cannot be sent
-                with self._lock:
+                with self._lock.held:
                     self._idle.append(actor)
                 future.set_exception(error)
                 continue
@@ -105,7 +105,7 @@ class RayExecutor(Executor):
         error = done.exception()
         if isinstance(error, self._ray.exceptions.RayActorError):
             actor = self._replaced(actor)
-        with self._lock:
+        with self._lock.held:
             self._idle.append(actor)
         self._dispatch()
         if error is None:
@@ -121,7 +121,7 @@ class RayExecutor(Executor):
         itself.
         """
         new = self._kind.remote()
-        with self._lock:
+        with self._lock.held:
             if self._shut:
                 return dead
             self._actors.discard(dead)

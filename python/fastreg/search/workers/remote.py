@@ -46,7 +46,7 @@ def run_task(token: str, task: Task, context: Context | None = None) -> tuple[st
     if token in _own:
         own, stop = _own[token]
         return name, evaluate(own, task, stop)
-    with _guard:
+    with _guard.held:
         if context is not None:
             _sent[token] = context
         known = _sent.get(token)

@@ -352,9 +352,9 @@ void FrozenGraph::check(Span<const MatrixView<const float>> x, Span<const Matrix
     if (out[i].rows != x[0].rows || out[i].cols != n_outputs(i) || out[i].stride < out[i].cols)
       require_shape(numbered("out", i, out.size).c_str(), out[i], x[0].rows, n_outputs(i));
   for (std::size_t i = 0; i < x.size; ++i)
-    if (x[i].data == nullptr) require_data(numbered("x", i, x.size).c_str(), x[i].data, x[i].rows);
+    if (x[i].data == nullptr && x[i].rows > 0) refuse_null(numbered("x", i, x.size).c_str());
   for (std::size_t i = 0; i < out.size; ++i)
-    if (out[i].data == nullptr) require_data(numbered("out", i, out.size).c_str(), out[i].data, out[i].rows);
+    if (out[i].data == nullptr && out[i].rows > 0) refuse_null(numbered("out", i, out.size).c_str());
 }
 
 FrozenNetwork FrozenGraph::network() const {

@@ -6,6 +6,7 @@
 
 #include "fastreg/json.h"
 #include "fastreg/spec.h"
+#include "fastreg/strict_math.h"
 
 namespace fastreg {
 

@@ -9,8 +9,6 @@
 #include <variant>
 #include <vector>
 
-#include "fastreg/strict_math.h"
-
 namespace fastreg {
 
 // The deepest nesting of arrays and objects that parse_json accepts.

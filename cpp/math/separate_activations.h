@@ -9,8 +9,8 @@
 namespace fastreg::math {
 
 // One struct for each: its name, forward(x, p) = f(x), and backward(x, dy, p) = f'(x) dy, both from the input; p are
-// the values of its parameters, in the order of the comment. kParameters: how many these are, if any. kGeneral: it is how
-// an activation with given parameters is computed, and cannot be chosen by its name alone. min and max return their
+// the values of its parameters, in the order of the comment. kParameters: how many these are, if any. kGeneral: it is
+// how an activation with given parameters is computed, and cannot be chosen by its name alone. min and max return their
 // second argument where one is NaN.
 
 // x above the threshold, at most max_value (which may be infinite), and slope (x - threshold) elsewhere.

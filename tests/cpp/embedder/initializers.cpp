@@ -1,4 +1,4 @@
-// Any members of the library's structs can be initialised by their names, without a warning of -Wextra about the others.
+// Any members of the library's structs can be initialised by their names, without a warning of -Wextra about others.
 #include <fastreg/cells.h>
 #include <fastreg/model_file.h>
 #include <fastreg/runtime.h>

@@ -41,8 +41,8 @@ struct Json {
 };
 
 struct Json::Member {
-  std::string name;
-  Json value;
+  std::string name{};
+  Json value{};
 };
 
 // Throws std::invalid_argument with the byte offset for anything but one JSON value (RFC 8259) in UTF-8: also for

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "fastreg/strict_math.h"
+
 namespace fastreg::bindings {
 namespace {
 

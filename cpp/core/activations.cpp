@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <stdexcept>
@@ -55,6 +57,18 @@ constexpr std::array<const char*, kNamedCount> kNamed = [] {
   return names;
 }();
 
+// How many parameters each kind is computed with.
+template <class... F>
+constexpr std::size_t parameter_count(List<F...>, ActivationKind kind) {
+  const auto of = [&]<class Function>(Type<Function>) -> std::size_t {
+    if constexpr (requires { Function::kParameters; })
+      return kind == math::kSeparateKind<Function> ? Function::kParameters : 0;
+    else
+      return 0;
+  };
+  return (of(Type<F>()) + ...);
+}
+
 // Calls body with the type of the parameters of an activation that has this name and some.
 template <class... P, class Body>
 void with_parameters(List<P...>, std::string_view name, Body body) {
@@ -76,6 +90,22 @@ ActivationKind activation_from_name(std::string_view wanted) { return kind_from_
 
 ActivationKind kind_from_name(std::string_view wanted, const std::string& what) {
   return static_cast<ActivationKind>(index_of_name(kAllNames, wanted, what));
+}
+
+const char* refusal_of(const ActivationSpec& activation) {
+  if (static_cast<std::size_t>(activation.kind) >= kKindCount) return "must be a kind below activation_count()";
+  const std::size_t count = parameter_count(math::SeparateActivations(), activation.kind);
+  for (std::size_t i = 0; i < std::size(activation.parameters); ++i) {
+    const float value = activation.parameters[i];
+    if (i >= count && value != 0.0f)
+      return "must have no parameters that its kind is not computed with; spec() of fastreg/activations.h makes one";
+    if (std::isnan(value)) return "must have parameters that are not NaN";
+  }
+  const bool divides = activation.kind == math::kSeparateKind<math::Celu> ||
+                       activation.kind == math::kSeparateKind<math::Squareplus>;
+  if (divides && !kNormal.contains(static_cast<double>(activation.parameters[0])))
+    return "must have a parameter >= 2^-126 and finite (float32); parse_activation makes one with its default";
+  return nullptr;
 }
 
 ActivationSpec read_activation(const Json& json, const std::string& where) {

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <variant>
 
+#include "core/activations.h"
 #include "fastreg/strict_math.h"
 
 namespace fastreg {
@@ -83,6 +84,8 @@ namespace {
 constexpr Interval kMeasure{-1e300, 1e300, false, false, "in [-1e300, 1e300]"};
 
 void check_column(const Check& check, const TableColumn& column) {
+  check.require(column.kind <= TableColumn::Kind::categorical, "kind", "one of its enumerators",
+                static_cast<std::size_t>(column.kind));
   check_value(check, "count", kWidth, column.count);
   for (const auto& [name, value] : {std::pair{"centre", column.centre}, std::pair{"scale", column.scale}})
     check.require(kMeasure.contains(value), name, kMeasure.rule, value);
@@ -111,6 +114,10 @@ void check_value(const Check& check, const char* name, const Interval&, const Ta
 void check_value(const Check& check, const char*, const Interval&, const Clipping& value) {
   if (value.kind == ClipKind::none) return;
   check_value(check, clipping_name(value.kind), kPositive, value.limit);
+}
+
+void check_value(const Check& check, const char* name, const Interval&, const ActivationSpec& value) {
+  if (const char* const refusal = refusal_of(value)) check.fail(std::string(name) + " " + refusal);
 }
 
 void check_value(const Check& check, const char*, const Interval& interval, const UpdateOptions& value) {

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -50,6 +51,7 @@ void check_value(const Check& check, const char* name, const Interval&, const Co
 void check_value(const Check& check, const char* name, const Interval&, const Multipliers& value);
 void check_value(const Check& check, const char* name, const Interval&, const TableColumns& value);
 void check_value(const Check& check, const char* name, const Interval&, const Clipping& value);
+void check_value(const Check& check, const char* name, const Interval&, const ActivationSpec& value);
 inline void check_value(const Check& check, const char* name, const Interval& interval, std::uint32_t value) {
   check_value(check, name, interval, static_cast<std::size_t>(value));
 }
@@ -57,11 +59,13 @@ inline void check_value(const Check&, const char*, const Interval&, Axis) {}
 void check_value(const Check& check, const char* name, const Interval&, const UpdateOptions& value);
 inline void check_value(const Check&, const char*, const Interval&, bool) {}
 inline void check_value(const Check&, const char*, const Interval&, const NormAxes&) {}
-inline void check_value(const Check&, const char*, const Interval&, const ActivationSpec&) {}
 inline void check_value(const Check&, const char*, const Interval&, const std::optional<std::uint64_t>&) {}
 
 template <Choice Enum>
-void check_value(const Check&, const char*, const Interval&, Enum) {}
+void check_value(const Check& check, const char* name, const Interval&, Enum value) {
+  check.require(static_cast<std::size_t>(value) < std::size(Choices<Enum>::kNames), name, "one of its enumerators",
+                static_cast<std::size_t>(value));
+}
 template <class T>
 void check_value(const Check& check, const char* name, const Interval& interval, const std::optional<T>& value) {
   if (value) check_value(check, name, interval, *value);

@@ -79,6 +79,7 @@ FrozenGraph::FrozenGraph(const FrozenNetwork& network, const ProductPrecision& p
 }
 
 void FrozenGraph::add(const FrozenNode& node, std::size_t index, const ProductPrecision& precision) {
+  require(node.kind <= FrozenNode::Kind::parametric_activation, "node", index, "must have a kind that there is");
   require(!node.inputs.empty(), "node", index, "must have inputs");
   for (const std::size_t value : node.inputs)
     require(value < widths_.size(), "node", index, "must read values in front of its own");
@@ -140,10 +141,13 @@ std::size_t FrozenGraph::checked_width(const FrozenNode& node, std::size_t index
         inputs(1);
         require(node.encoding.num_tokens > 0 && node.encoding.num_tokens <= 0x7FFFFFFF, "node", index,
                 "must have num_tokens >= 1");
+        require(node.encoding.output_mode <= Encoding::count, "node", index, "must have an output_mode that there is");
         return encoded_width(node.encoding, first);
       case FrozenNode::Kind::parametric_activation:
         inputs(1);
         require(node.table.size() == first, "node", index, "must have an alpha for each column");
+        if (const char* const refusal = refusal_of(node.activation))
+          require(false, "node", index, "activation " + std::string(refusal));
         require(!needs_rows(node.activation.kind), "node", index, "must have an activation of single elements");
         return first;
       case FrozenNode::Kind::dot: {
@@ -347,6 +351,10 @@ void FrozenGraph::check(Span<const MatrixView<const float>> x, Span<const Matrix
   for (std::size_t i = 0; i < out.size; ++i)
     if (out[i].rows != x[0].rows || out[i].cols != n_outputs(i) || out[i].stride < out[i].cols)
       require_shape(numbered("out", i, out.size).c_str(), out[i], x[0].rows, n_outputs(i));
+  for (std::size_t i = 0; i < x.size; ++i)
+    if (x[i].data == nullptr && x[i].rows > 0) refuse_null(numbered("x", i, x.size).c_str());
+  for (std::size_t i = 0; i < out.size; ++i)
+    if (out[i].data == nullptr && out[i].rows > 0) refuse_null(numbered("out", i, out.size).c_str());
 }
 
 FrozenNetwork FrozenGraph::network() const {

@@ -9,6 +9,8 @@
 #include <system_error>
 #include <utility>
 
+#include "fastreg/strict_math.h"
+
 namespace fastreg {
 namespace {
 

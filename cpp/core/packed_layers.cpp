@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <string>
 
+#include "core/activations.h"
 #include "core/graph.h"
 #include "core/reduced_products.h"
 
@@ -23,7 +25,9 @@ void check(const std::vector<FrozenLayer>& layers) {
     const FrozenLayer& layer = layers[i];
     require(layer.in > 0 && layer.out > 0, i, "must have inputs and outputs");
     require(i == 0 || layer.in == layers[i - 1].out, i, "must take what the layer before gives");
-    require(static_cast<std::size_t>(layer.activation.kind) < activation_count(), i, "has an unknown activation");
+    if (const char* const refusal = refusal_of(layer.activation))
+      require(false, i, ("activation " + std::string(refusal)).c_str());
+    require(layer.statistic <= RowStatistic::standard, i, "must have a statistic that there is");
     if (!layer.kernel.empty()) {
       require(layer.kernel.size() / layer.out == layer.in && layer.kernel.size() % layer.out == 0, i,
               "kernel must have in * out values");

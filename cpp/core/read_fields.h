@@ -14,6 +14,7 @@
 
 #include "fastreg/json.h"
 #include "fastreg/spec.h"
+#include "fastreg/strict_math.h"
 
 namespace fastreg {
 

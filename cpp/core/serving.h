@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 #include "core/graph.h"
 #include "fastreg/runtime.h"
@@ -19,15 +20,20 @@ constexpr std::size_t kScratchFloats = std::size_t{1} << 18;
 struct ScratchOfNetworks;
 struct ScratchOfConversions;
 struct ScratchOfTables;
-// A buffer that the thread keeps from call to call, for batches that are too large for the stack.
+// A buffer that the thread keeps from call to call, for batches that are too large for the stack. The pointer has no
+// destructor: an object of the program may predict in its own, after those of the thread have run, and gets a new one.
 template <class Owner>
 float* thread_scratch(const Backend& backend, std::size_t floats) {
-  thread_local Buffer kept;
-  if (kept.size() < floats) {
-    kept = Buffer();   // releases the old one before the new one is allocated
-    kept = Buffer(backend, floats);
+  thread_local Buffer* kept = nullptr;
+  struct Release {
+    ~Release() { delete std::exchange(kept, nullptr); }
+  };
+  thread_local const Release release;
+  if (kept == nullptr || kept->size() < floats) {
+    delete std::exchange(kept, nullptr);   // before the new one is allocated
+    kept = new Buffer(backend, floats);
   }
-  return kept.data();
+  return kept->data();
 }
 
 // The number of rows of a block, such that blocks have equal sizes and threads equal numbers of blocks. Short calls on

@@ -33,9 +33,14 @@ void require_shape(const char* name, MatrixView<T> matrix, std::size_t rows, std
   if (matrix.rows != rows || matrix.cols != cols || overlaps) refuse_shape(name, matrix, rows, cols);
 }
 
+// The error for an array without memory, which is apart from the check, too.
+[[noreturn, gnu::noinline, gnu::cold]] inline void refuse_null(const char* name) {
+  throw std::invalid_argument(std::string(name) + " must not be null");
+}
+
 // Throws std::invalid_argument if an array of some elements has no memory.
 inline void require_data(const char* name, const void* data, std::size_t elements) {
-  if (data == nullptr && elements > 0) throw std::invalid_argument(std::string(name) + " must not be null");
+  if (data == nullptr && elements > 0) refuse_null(name);
 }
 
 // How messages name one of several arrays: "x" alone, or "x[1]".

@@ -2,18 +2,22 @@
 // and backward, so that the matrix products and normalisations need no code for them. Formulas over a vector type V, as
 // in math/activations.h. NaN propagates; +-inf give the limits.
 #pragma once
+#include <cstddef>
+
 #include "math/activations.h"
 
 namespace fastreg::math {
 
 // One struct for each: its name, forward(x, p) = f(x), and backward(x, dy, p) = f'(x) dy, both from the input; p are
-// the values of its parameters, in the order of the comment. kGeneral: it is how an activation with given parameters is
-// computed, and cannot be chosen by its name alone. min and max return their second argument where one is NaN.
+// the values of its parameters, in the order of the comment. kParameters: how many these are, if any. kGeneral: it is
+// how an activation with given parameters is computed, and cannot be chosen by its name alone. min and max return their
+// second argument where one is NaN.
 
 // x above the threshold, at most max_value (which may be infinite), and slope (x - threshold) elsewhere.
 // p: max_value, slope, threshold.
 struct Rectifier {
   static constexpr const char* kName = "rectifier";
+  static constexpr std::size_t kParameters = 3;
   static constexpr bool kGeneral = true;
   template <class V>
   static FASTREG_INLINE V forward(V x, const float* p) {
@@ -30,6 +34,7 @@ struct Rectifier {
 // p: alpha, the limit at -inf.
 struct ScaledElu {
   static constexpr const char* kName = "scaled_elu";
+  static constexpr std::size_t kParameters = 1;
   static constexpr bool kGeneral = true;
   template <class V>
   static FASTREG_INLINE V forward(V x, const float* p) {
@@ -56,6 +61,7 @@ struct Relu6 {
 // x above zero, alpha (e^(x / alpha) - 1) below it: smooth at 0 for any alpha (Barron 2017). p: alpha.
 struct Celu {
   static constexpr const char* kName = "celu";
+  static constexpr std::size_t kParameters = 1;
   template <class V>
   static FASTREG_INLINE V forward(V x, const float* p) {
     return select(x > V(0.0f), x, V(p[0]) * expm1_negative(min(V(0.0f), x / V(p[0]))));
@@ -148,6 +154,7 @@ struct LogSigmoid {
 // negative x is written as a quotient, so that nothing overflows or cancels. p: b > 0.
 struct Squareplus {
   static constexpr const char* kName = "squareplus";
+  static constexpr std::size_t kParameters = 1;
   template <class V>
   static FASTREG_INLINE V root(V x, V b) {
     const V base = sqrt(b), largest = max(base, abs(x));
@@ -185,6 +192,7 @@ struct TanhShrink {
 // x brought nearer to 0 by the threshold. p: threshold.
 struct SoftShrink {
   static constexpr const char* kName = "soft_shrink";
+  static constexpr std::size_t kParameters = 1;
   template <class V>
   static FASTREG_INLINE V forward(V x, const float* p) {
     return select(abs(x) <= V(p[0]), V(0.0f), x - copysign(V(p[0]), x));
@@ -198,6 +206,7 @@ struct SoftShrink {
 // x, and 0 where it is nearer to 0 than the threshold. p: threshold.
 struct HardShrink {
   static constexpr const char* kName = "hard_shrink";
+  static constexpr std::size_t kParameters = 1;
   template <class V>
   static FASTREG_INLINE V forward(V x, const float* p) {
     return select(abs(x) <= V(p[0]), V(0.0f), x);
@@ -211,6 +220,7 @@ struct HardShrink {
 // x above the threshold, else a given value. p: threshold, value.
 struct Threshold {
   static constexpr const char* kName = "threshold";
+  static constexpr std::size_t kParameters = 2;
   static constexpr bool kGeneral = true;   // its parameters have no defaults
   template <class V>
   static FASTREG_INLINE V forward(V x, const float* p) {

@@ -15,7 +15,8 @@ enum class ActivationKind : std::uint8_t {
 };
 
 // An activation with the values of its parameters, in the order that its formula has them in. Those in the first list
-// have none.
+// have none, and a network refuses them with any: LeakyReluParameters{0.1f}.spec() of fastreg/activations.h is a
+// leaky_relu with another slope.
 struct ActivationSpec {
   ActivationKind kind = ActivationKind::linear;
   float parameters[3] = {0.0f, 0.0f, 0.0f};

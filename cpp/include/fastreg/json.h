@@ -9,8 +9,6 @@
 #include <variant>
 #include <vector>
 
-#include "fastreg/strict_math.h"
-
 namespace fastreg {
 
 // The deepest nesting of arrays and objects that parse_json accepts.
@@ -43,8 +41,8 @@ struct Json {
 };
 
 struct Json::Member {
-  std::string name;
-  Json value;
+  std::string name{};
+  Json value{};
 };
 
 // Throws std::invalid_argument with the byte offset for anything but one JSON value (RFC 8259) in UTF-8: also for

@@ -109,7 +109,8 @@ Layer parse_layer(const std::string& json);
 Layer parse_layer(const Json& description);
 
 // The name of an activation, e.g. "relu", and the activation of a name. An unknown name is a std::invalid_argument that
-// lists the known ones. Not every activation has an enumerator: kinds are 0 to activation_count() - 1.
+// lists the known ones. Not every activation has an enumerator: kinds are 0 to activation_count() - 1. A kind alone has
+// all its parameters zero; parse_activation and the structs of fastreg/activations.h set them.
 const char* name(ActivationKind);
 ActivationKind activation_from_name(std::string_view);
 std::size_t activation_count();

@@ -1,5 +1,5 @@
-// Views of the caller's memory. They do not own it and check nothing; a function that takes a view checks its shape, and
-// that it has memory if it has rows.
+// Views of the caller's memory. They do not own it and check nothing; a function that takes a view checks its shape,
+// and that it has memory if it has rows.
 #pragma once
 #include <cstddef>
 #include <cstdint>

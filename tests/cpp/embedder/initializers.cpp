@@ -1,5 +1,6 @@
-// Any members of the library's structs can be initialised by their names, without a warning of -Wextra about the others.
+// Any members of the library's structs can be initialised by their names, without a warning of -Wextra about others.
 #include <fastreg/cells.h>
+#include <fastreg/json.h>
 #include <fastreg/model_file.h>
 #include <fastreg/runtime.h>
 #include <fastreg/table_predictor.h>
@@ -50,6 +51,7 @@ constexpr float kNumbers[4] = {1, 2, 3, 4};
   [[maybe_unused]] const FrozenLayer frozen_layer{.in = 2, .out = 2};
   [[maybe_unused]] const FrozenNode frozen_node{.inputs = {0}};
   [[maybe_unused]] const FrozenNetwork frozen{.nodes = {frozen_node}};
+  [[maybe_unused]] const Json::Member member{.name = "a"};
   [[maybe_unused]] const TensorView view{.data = kNumbers};
   [[maybe_unused]] const TensorInfo info{.size = 4};
   [[maybe_unused]] const NamedTensor tensor{.name = "a"};

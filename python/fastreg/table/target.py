@@ -121,8 +121,8 @@ class Target:
             few = _MOST_CLASSES if isinstance(cells, NumberCells) else known  # texts may be codes, such as 250.01
             if len(values) > min(few, _MOST_OF_ROWS * known):
                 raise ValueError(
-                    f"target: column {name!r} must hold classes for classification, got {len(values)} different numbers "
-                    f"with decimals in {known} rows, which are for regression"
+                    f"target: column {name!r} must hold classes for classification, got {len(values)} different "
+                    f"numbers with decimals in {known} rows, which are for regression"
                 )
         if numeric:
             missing = (*missing, *others)

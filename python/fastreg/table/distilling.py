@@ -325,7 +325,7 @@ class _Distilling:
                 raise ValueError(f"test: neither a column of the table nor a file: {os.fsdecode(table)!r}")
             read = read_table(table, **self._options.reading, like=like)
             return read, read
-        if not isinstance(table, (Table, Mapping)) and not hasattr(table, "columns"):
+        if not isinstance(table, (Table, Mapping)) and not hasattr(type(table), "columns"):
             raise TypeError(
                 f"{_OWNER}: {what} must be a frame, a mapping from names to columns or a path, got {describe(table)}"
             )

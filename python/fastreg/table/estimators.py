@@ -326,7 +326,7 @@ class TableEstimator:
         like = None if self.model_ is None else self.model_.schema.dialect
         if isinstance(table, (str, bytes, os.PathLike)):
             return read_table(table, **self.options.reading, like=like)
-        if not isinstance(table, (Table, Mapping)) and not hasattr(table, "columns"):
+        if not isinstance(table, (Table, Mapping)) and not hasattr(type(table), "columns"):
             raise TypeError(
                 f"{type(self).__name__}: the table must be a frame, a mapping from names to columns or a path, "
                 f"got {describe(table)}"

@@ -6,7 +6,7 @@ Frames are read through narwhals, which is imported when one is given. ``reading
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -238,6 +238,8 @@ def _cells_of_objects(values: Sequence[Any], style: NumberStyle | None) -> Cells
     kinds = {type(value) for value in values if value is not None}
     if nested := [kind for kind in kinds if issubclass(kind, (list, tuple, dict, set, np.ndarray))]:
         return OtherCells(len(values), f"objects of type {nested[0].__name__}")
+    if mute := [kind for kind in kinds if kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__]:
+        return OtherCells(len(values), f"objects of type {mute[0].__name__}")  # their texts would be addresses
     if any(issubclass(kind, (complex, np.complexfloating)) for kind in kinds):
         return OtherCells(len(values), "complex numbers")
     if kinds and all(issubclass(kind, (float, np.floating)) for kind in kinds):
@@ -335,7 +337,10 @@ def _cells_of_series(series: Any, style: NumberStyle | None) -> Cells:
             return NumberCells(np.asarray(series.fill_null(0).to_numpy()), gaps)
         return NumberCells(np.asarray(series.to_numpy()))
     if isinstance(dtype, nw.Date):
-        return DateCells(np.asarray(series.to_numpy()).astype("datetime64[D]"))
+        found = np.asarray(series.to_numpy())
+        if found.dtype.kind == "O":  # of pandas over Arrow
+            found = np.array([day if isinstance(day, date) else None for day in found.tolist()], "datetime64[D]")
+        return DateCells(found.astype("datetime64[D]"))
     if isinstance(dtype, nw.Datetime):
         if dtype.time_zone is not None:
             series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
@@ -386,4 +391,6 @@ def _categories(series: Any, style: NumberStyle | None) -> Cells:
         return TextCells(found, values.style if isinstance(values, TextCells) else None)
     if hasattr(native, "type"):  # Arrow
         return _cells_of_series(_series(native.cast(native.type.value_type)), style)
+    if hasattr(native, "array"):  # pandas over dictionaries of Arrow
+        return _cells_of_objects(series.to_list(), style)
     return TextCells(series.to_list(), style)

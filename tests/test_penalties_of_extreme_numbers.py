@@ -1,4 +1,4 @@
-"""Penalties of weights and outputs whose squares float32 cannot hold: the loss has their sum, in fits and evaluations."""
+"""Penalties of weights and outputs whose squares float32 cannot hold: fits and evaluations have them in the loss."""
 
 from __future__ import annotations
 

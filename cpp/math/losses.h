@@ -159,7 +159,7 @@ struct FormulaOf<losses::MeanAbsolutePercentageError> {
   using OnOutputs = AbsolutePercentageError<V>;
 };
 
-// log(1 + x), from the rounded sum, or where `small` is set, for x < 1/8 at most, from x itself: the sum has lost digits.
+// log(1 + x) from the rounded sum, or where `small` is set, for x < 1/8, from x itself, since the sum has lost digits.
 template <class V>
 FASTREG_INLINE V log_of_sum(V x, V sum, typename V::Mask small) {
   V m;
@@ -185,8 +185,8 @@ struct FormulaOf<losses::MeanSquaredLogarithmicError> {
   using OnOutputs = SquaredLogarithmicError<V>;
 };
 
-// log cosh e = |e| + log((1 + u) / 2) with u = e^(-2 |e|); the gradient is tanh e = (1 - u) / (1 + u). For a small e the
-// two terms cancel, and the loss is e^2 / 2: the next term is -e^4 / 12.
+// log cosh e = |e| + log((1 + u) / 2) with u = e^(-2 |e|); the gradient is tanh e = (1 - u) / (1 + u). The two terms
+// cancel for a small e, whose loss is e^2 / 2: the next term is -e^4 / 12.
 template <class V>
 struct LogCosh {
   static constexpr bool kByRow = false, kReplacesOutput = false, kInBlocks = true;
@@ -271,8 +271,8 @@ struct FormulaOf<losses::SquaredHinge> {
 };
 
 // The deviance d with dd/dy = 2 (y - t) / y^p, and d = 0 at y = t: d = 2 (P(2 - p) - t P(1 - p)), P(c) = (y^c - t^c) /
-// c, or log(y / t) where c is 0. y is clipped to 1e-7 at least; the gradient is 0 where it was. Where y^-p may leave the
-// range of float, it is multiplied by 2^125, and y - t by 2^-125.
+// c, or log(y / t) where c is 0. y is clipped to 1e-7 at least; the gradient is 0 where it was. Where y^-p may leave
+// the range of float, it is multiplied by 2^125, and y - t by 2^-125.
 template <class V>
 struct Tweedie {
   static constexpr bool kByRow = false, kReplacesOutput = false, kInBlocks = true;

@@ -326,3 +326,17 @@ def test_adapt_refuses_data_whose_variance_float32_cannot_hold(data, feature, ro
     assert layer.mean is None
     layer.adapt(np.array([[1e18, 1.0], [3e18, 2.0]]))
     np.testing.assert_allclose(layer([[3e18, 1.0]]), [[1.0, -1.0]] if not robust else [[1.34898, -1.34898]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("penalty", [Penalty(), Penalty(0.01, 0.02), Penalty(0.01, 0.02, True)],
+                         ids=["none", "l1l2", "proximal"])
+@pytest.mark.parametrize("size", [1e10, 1e19, 2e19, 1e30, 1e35, 1e36, 3e38])
+def test_adamax_makes_steps_of_gradients_of_every_size(size, penalty):
+    """Its divisor is no square, but the rate divided by it leaves the range of float32."""
+    w, rule = np.ones(53, np.float32), ref.RULES["adamax"]
+    mine, oracle, expected = updater(rule, w, penalty), ref.Updater(rounded(rule), rounded(penalty)), np.ones(53)
+    large = lone(53, np.float32(size))
+    for gradient in (large, large, np.zeros_like(large), -large, np.full_like(large, 0.5), large):
+        mine.step(gradient)
+        expected = oracle.step(expected, gradient.astype(np.float64))
+        np.testing.assert_allclose(w, expected, rtol=1e-5, atol=20 * EPS)

@@ -56,7 +56,7 @@ Phase say(const MatmulInput& m) {
 Phase say(const Update& m) {
   bench::name_beside("gradient", m.g, floats(m.n), m.w);
   for (const float* const moment : m.moment) bench::name_beside("moments", moment, floats(m.n), m.w);
-  name("sums of penalties", m.sums, floats(2));
+  name("sums of penalties", m.sums, floats(4));
   return Phase::update;
 }
 

@@ -112,7 +112,7 @@ void Evaluator::add_activities(const Member& member, std::size_t begin, std::siz
     const std::size_t cols = graph_.width(penalised_[i]), ld = padded_ld(cols);
     const float* const y = member.buffers.output(work_.outputs.size() + i);
     for (std::size_t r = 0; r < n; ++r) {
-      float sums[2];
+      double sums[2];
       graph_.backend.kernels->penalty_sums(y + r * ld, cols, sums);
       work_.activity_rows[begin + r] += penalty_of(graph_.activity_penalty(penalised_[i]), sums);
     }

@@ -291,7 +291,7 @@ struct Update {
   float correction[4];   // of this step, as the rule defines them
   float decay, l1, l2, grad_scale;
   bool proximal;
-  float* sums;
+  double* sums;
   float limit;
   float* average;
   float momentum;
@@ -481,8 +481,8 @@ struct Kernels {
   void (*gather_rows)(const GatherRows&) noexcept;
   // out = a x + b y over n floats (any n, any alignment), rounded once after the product b y; in place allowed.
   void (*weighted_sum)(float a, const float* x, float b, const float* y, float* out, std::size_t n) noexcept;
-  // sums = {sum |w|, sum w^2} of n floats, for any n.
-  void (*penalty_sums)(const float* w, std::size_t n, float* sums) noexcept;
+  // sums = {sum |w|, sum w^2} of n floats, for any n: rounded to float, or as they are where float has no such number.
+  void (*penalty_sums)(const float* w, std::size_t n, double* sums) noexcept;
   // Returns the sum of g'^2. It is finite if every g' is, and has the precision of float whatever the size of g'.
   double (*gradient_square)(const WholeGradient&) noexcept;
   // out[i] = g'[i]. In place allowed (out == g).

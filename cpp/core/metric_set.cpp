@@ -272,15 +272,24 @@ void MetricSet::add(const ScoreBuffers& scores, const float* weight_of_row, std:
                     ScoreSums& sums) const {
   for (const Measured& measured : metrics_)
     with_formula(measured.metric, [&](const auto& formula) {
-      if constexpr (MeanOfRows<std::remove_cvref_t<decltype(formula)>>) {
+      using Formula = std::remove_cvref_t<decltype(formula)>;
+      if constexpr (MeanOfRows<Formula>) {
         const float* const values = scores.row_metrics + measured.first * scores.stride;
         sums.row_metrics[measured.first] += measured.weighted && weight_of_row != nullptr
                                                 ? weighted_sum_of_rows(values, weight_of_row, n)
                                                 : sum_of_rows(values, n);
+      } else if constexpr (OfSums<Formula>) {
+        double* const to = sums.sums.data() + measured.first;
+        const double* from = scores.block_sums + measured.first;
+        const std::size_t count = formula.sums(cols_);
+        for (std::size_t block = 0; block < blocks; ++block, from += sums_) {
+          if constexpr (requires { Formula::kExactSums; })
+            for (std::size_t i = 0; i < count; i += 2) add_exactly(to + i, exact(from + i));
+          else
+            for (std::size_t i = 0; i < count; ++i) to[i] += from[i];
+        }
       }
     });
-  for (std::size_t block = 0; block < blocks; ++block)
-    for (std::size_t i = 0; i < sums_; ++i) sums.sums[i] += scores.block_sums[block * sums_ + i];
 }
 
 MetricRows MetricSet::kept(const EpochOutputs& outputs, bool weighted, bool logits) const {

@@ -203,7 +203,7 @@ OptimizerState::OptimizerState(const Optimizer& spec, const std::vector<Paramete
     norms_.resize(chunks_.size(), {first, chunks_.size()});
   }
   if (options_.clipping.kind == ClipKind::global_norm) norms_.assign(chunks_.size(), {0, chunks_.size()});
-  sums_.assign(2 * chunks_.size(), 0.0f);
+  sums_.assign(2 * chunks_.size(), std::numeric_limits<double>::infinity());
   squares_.assign(chunks_.size(), 0.0);
   shared_ = shared_order(chunks_, kernels);
   std::size_t before = 0;
@@ -299,11 +299,7 @@ void OptimizerState::constrain_point(const Team& team, ConstraintPass& constrain
 }
 
 void OptimizerState::leave(const Team& team, float* weights) const {
-  const Range mine = places(team);
-  for (std::size_t place = mine.begin; place < mine.end; ++place) {
-    const ParameterRun& chunk = chunks_[chunk_at(team, place)];
-    std::copy(point() + chunk.begin, point() + chunk.end, weights + chunk.begin);
-  }
+  for_each_own(team, [&](std::size_t at) { weights[at] = point()[at]; });
 }
 
 Update OptimizerState::arguments(std::size_t chunk, float* weights, const float* gradients,
@@ -362,14 +358,25 @@ void OptimizerState::update(const Kernels& kernels, const Team& team, float* wei
       const bool vanished = args.l1 == 0.0f && args.l2 == 0.0f && !(chunks_[i].penalty == Penalty{});
       if (sums && vanished) kernels.penalty_sums(args.w, args.n, args.sums);
     }
-    if (options_.clipping.kind == ClipKind::value) {   // sums of the update itself would change bits of the loss
-      args.limit = options_.clipping.limit;
-      if (adds_penalties(args)) kernels.penalty_sums(args.w, args.n, args.sums);
-      args.sums = nullptr;
-    }
+    const bool by_value = options_.clipping.kind == ClipKind::value;
+    if (by_value) args.limit = options_.clipping.limit;
+    // Where values are clipped, sums of the update itself would change bits of the loss.
+    if (adds_penalties(args) && (by_value || sums_apart(kernels, args)))
+      kernels.penalty_sums(args.w, args.n, std::exchange(args.sums, nullptr));
+    if (by_value) args.sums = nullptr;
     kernels.update(args);
     if (args.average != nullptr && overwrites()) std::copy_n(args.average, args.n, args.w);
   }
+}
+
+// Whether the squares of these weights may be beyond the range of float, in which the update adds them up. The sums of
+// the last step tell, unless other weights were set.
+bool OptimizerState::sums_apart(const Kernels& kernels, const Update& args) const {
+  constexpr double kLarge = 1e30, kNearLargest = 1e36;
+  if (args.sums[0] < kLarge && args.sums[1] < kLarge) return false;
+  double now[2];
+  kernels.penalty_sums(args.w, args.n, now);
+  return now[0] > kNearLargest || now[1] > kNearLargest;
 }
 
 // A step without an update. The penalty of the weights is that of the last update only where they are still the same.
@@ -448,6 +455,12 @@ void OptimizerState::hide_averages(float* weights, std::uint64_t assignments) {
     start_averages(weights);
 }
 
+void OptimizerState::begin_run(float* weights, std::uint64_t assignments) {
+  if (std::exchange(summed_assignments_, assignments) != assignments)
+    std::fill(sums_.begin(), sums_.end(), std::numeric_limits<double>::infinity());
+  hide_averages(weights, assignments);
+}
+
 void OptimizerState::set_averages_shown(bool shown, std::uint64_t assignments) {
   averages_shown_ = shown && average_ != kNone;
   assignments_ = assignments;
@@ -474,7 +487,7 @@ double OptimizerState::penalty(const Kernels& kernels, const float* weights) con
   double total = 0.0;
   for (const ParameterRun& chunk : chunks_) {
     if (chunk.penalty == Penalty{}) continue;
-    float sums[2];
+    double sums[2];
     kernels.penalty_sums(weights + chunk.begin, chunk.end - chunk.begin, sums);
     total += penalty_of(chunk.penalty, sums);
   }

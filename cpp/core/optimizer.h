@@ -93,6 +93,8 @@ class OptimizerState {
   // weights were set. If they were set in between, hiding does not move them, and the averages begin anew.
   void show_averages(float* weights, std::uint64_t assignments);
   void hide_averages(float* weights, std::uint64_t assignments);
+  // The first thing in a run: hides averages, and takes note of weights that were set.
+  void begin_run(float* weights, std::uint64_t assignments);
   // The averages, or what the rule itself evaluates; null if there are none yet.
   const float* average() const {
     const std::size_t array = average_ == kNone ? point_ : average_;
@@ -150,6 +152,7 @@ class OptimizerState {
   bool overwrites() const;
   void move_average(const Kernels& kernels, Range floats, float* weights) const;
   float clip_scale(Range chunks) const;
+  bool sums_apart(const Kernels& kernels, const Update& args) const;
 
   Optimizer rule_;                // the optimizer whose rule the kernel computes
   UpdateOptions options_;
@@ -161,13 +164,15 @@ class OptimizerState {
   std::uint32_t waiting_ = 0;     // batches whose gradients are in the accumulator; 0: this step updates
   bool averages_shown_ = false, averages_later_ = false;
   std::uint64_t assignments_ = 0;   // when the averages were shown
+  std::uint64_t summed_assignments_ = 0;   // those that sums_ knows of
   std::size_t phase_ = 0, stride_ = 0;   // a moment's first float, and the distance from one moment to the next
   Buffer moments_;
   std::vector<ParameterRun> chunks_;
   std::vector<std::size_t> shared_;    // chunks in the order in which a team shares them
   std::vector<std::size_t> middles_;   // of each of these, the number of floats before its middle
   std::size_t chunk_floats_ = 0;
-  std::vector<float> sums_;       // {sum |w|, sum w^2} of each chunk
+  // {sum |w|, sum w^2} of each chunk before the last update; infinite if other weights were set since.
+  std::vector<double> sums_;
   // If norms are clipped, for each chunk: the sum of squares of its gradient, and the chunks that share a norm with it.
   std::vector<double> squares_;
   std::vector<Range> norms_;
@@ -177,9 +182,9 @@ class OptimizerState {
 
 // The penalty that chunks or segments with these sums add to the loss. If a factor is 0, its sum does not count, even
 // if it is infinite: squares of weights overflow long before the weights do.
-inline double penalty_of(const Penalty& penalty, const float* sums) {
-  const auto term = [](float factor, float sum) {
-    return factor == 0.0f ? 0.0 : static_cast<double>(factor) * static_cast<double>(sum);
+inline double penalty_of(const Penalty& penalty, const double* sums) {
+  const auto term = [](float factor, double sum) {
+    return factor == 0.0f ? 0.0 : static_cast<double>(factor) * sum;
   };
   return term(penalty.l1, sums[0]) + term(penalty.l2, sums[1]);
 }

@@ -72,7 +72,7 @@ Run::Run(const State& state, const Columns& train, const Columns* validation, co
 
 void Run::train() {
   ++s_.graph.changes;
-  s_.optimizer.hide_averages(s_.graph.weights.data(), s_.graph.assignments);
+  s_.optimizer.begin_run(s_.graph.weights.data(), s_.graph.assignments);
   try {
     for (std::size_t i = 0; i < options_.epochs && result_.reason == StopReason::completed; ++i) run_epoch(i);
   } catch (const std::bad_alloc&) {
@@ -91,7 +91,7 @@ void Run::train() {
 std::vector<double> Run::train_batch() {
   ++s_.graph.changes;
   show_averages_ = s_.optimizer.averages_shown(s_.graph.assignments);
-  s_.optimizer.hide_averages(s_.graph.weights.data(), s_.graph.assignments);
+  s_.optimizer.begin_run(s_.graph.weights.data(), s_.graph.assignments);
   take_snapshot();
   draw_order(0);
   try {

@@ -55,7 +55,7 @@ void TrainingStep::lay_out(const BackwardPlan& backward, const std::vector<bool>
     want(out.row_metrics, most_rows_ * scoring.metrics().row_count());
     out.block_sums.resize((most_rows_ + kLane - 1) / kLane * scoring.metrics().sum_count());
   }
-  for (Activity& activity : activities_) want(activity.sums, 2 * most_rows_);
+  for (Activity& activity : activities_) activity.sums.resize(2 * most_rows_);
   std::size_t scratch = 0;
   for (const auto& operation : graph_.operations)
     scratch = std::max(scratch, operation->scratch_floats(most_rows_, precision_));
@@ -189,10 +189,10 @@ void TrainingStep::forward(const Team& team, std::size_t n, const StepPlace& ste
 
 void TrainingStep::score(const Team& team, const Batch& batch) {
   const Range mine = team.split(batch.n, kLane);   // whole blocks of sums
-  for (const Activity& activity : activities_) {
+  for (Activity& activity : activities_) {
     const std::size_t cols = graph_.width(activity.value), ld = padded_ld(cols);
     for (std::size_t r = mine.begin; r < mine.end; ++r)
-      graph_.backend.kernels->penalty_sums(values_[activity.value] + r * ld, cols, activity.sums + 2 * r);
+      graph_.backend.kernels->penalty_sums(values_[activity.value] + r * ld, cols, activity.sums.data() + 2 * r);
   }
   const std::size_t first = mine.begin / kLane, last = (mine.end + kLane - 1) / kLane;
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
@@ -237,7 +237,7 @@ double TrainingStep::activity_penalty(const Batch& batch) const {
   double total = 0.0;
   for (const Activity& activity : activities_)
     for (std::size_t r = 0; r < batch.n; ++r)
-      total += penalty_of(graph_.activity_penalty(activity.value), activity.sums + 2 * r);
+      total += penalty_of(graph_.activity_penalty(activity.value), activity.sums.data() + 2 * r);
   return total / static_cast<double>(batch.n);
 }
 

@@ -86,7 +86,7 @@ class TrainingStep {
   // A value with a penalty: {sum |x|, sum x^2} of each row.
   struct Activity {
     std::size_t value = 0;
-    float* sums = nullptr;
+    std::vector<double> sums;
   };
 
   void lay_out(const BackwardPlan& backward, const std::vector<bool>& runs, Buffer& arena);

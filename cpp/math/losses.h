@@ -159,14 +159,23 @@ struct FormulaOf<losses::MeanAbsolutePercentageError> {
   using OnOutputs = AbsolutePercentageError<V>;
 };
 
+// log(1 + x) from the rounded sum, or where `small` is set, for x < 1/8, from x itself, since the sum has lost digits.
+template <class V>
+FASTREG_INLINE V log_of_sum(V x, V sum, typename V::Mask small) {
+  V m;
+  const V e = split_exponent(sum, &m);
+  return select(sum < V(__builtin_inff()), log_reduced(select(small, x, m - V(1.0f)), e), sum);
+}
+
 // (log(1 + y) - log(1 + t))^2 with y and t clipped to 1e-7 at least. The gradient is 0 where y was clipped.
 template <class V>
 struct SquaredLogarithmicError {
   static constexpr bool kByRow = false, kReplacesOutput = false, kInBlocks = true;
   FASTREG_INLINE explicit SquaredLogarithmicError(const losses::MeanSquaredLogarithmicError&) {}
   FASTREG_INLINE LossValue<V> evaluate(V& y, V t) const {
-    const V least(kMinProbability), one(1.0f), more = max(least, y) + one;
-    const V error = log(more) - log(max(least, t) + one);
+    const V least(kMinProbability), one(1.0f), p = max(least, y), q = max(least, t), more = p + one;
+    const auto small = max(p, q) < V(0x1p-10f);
+    const V error = log_of_sum(p, more, small) - log_of_sum(q, q + one, small);
     return {error * error, select(y >= least, (error + error) / more, V(0.0f))};
   }
 };
@@ -176,7 +185,8 @@ struct FormulaOf<losses::MeanSquaredLogarithmicError> {
   using OnOutputs = SquaredLogarithmicError<V>;
 };
 
-// log cosh e = |e| + log((1 + u) / 2) with u = e^(-2 |e|); the gradient is tanh e = (1 - u) / (1 + u).
+// log cosh e = |e| + log((1 + u) / 2) with u = e^(-2 |e|); the gradient is tanh e = (1 - u) / (1 + u). The two terms
+// cancel for a small e, whose loss is e^2 / 2: the next term is -e^4 / 12.
 template <class V>
 struct LogCosh {
   static constexpr bool kByRow = false, kReplacesOutput = false, kInBlocks = true;
@@ -185,7 +195,8 @@ struct LogCosh {
     const V error = y - t, size = abs(error), less = expm1_negative(V(-2.0f) * size);   // u - 1
     const auto lower = less < V(-0.58578644f);                                        // (1 + u) / 2 < sqrt(1/2)
     const V logarithm = log_reduced(select(lower, less + V(1.0f), V(0.5f) * less), select(lower, V(-1.0f), V(0.0f)));
-    return {size + logarithm, by_sign(error, V(0.0f) - less / (less + V(2.0f)))};
+    const V loss = select(size < V(0x1p-10f), V(0.5f) * size * size, size + logarithm);
+    return {loss, by_sign(error, V(0.0f) - less / (less + V(2.0f)))};
   }
 };
 template <>
@@ -260,7 +271,8 @@ struct FormulaOf<losses::SquaredHinge> {
 };
 
 // The deviance d with dd/dy = 2 (y - t) / y^p, and d = 0 at y = t: d = 2 (P(2 - p) - t P(1 - p)), P(c) = (y^c - t^c) /
-// c, or log(y / t) where c is 0. y is clipped to 1e-7 at least; the gradient is 0 where it was.
+// c, or log(y / t) where c is 0. y is clipped to 1e-7 at least; the gradient is 0 where it was. Where y^-p may leave
+// the range of float, it is multiplied by 2^125, and y - t by 2^-125.
 template <class V>
 struct Tweedie {
   static constexpr bool kByRow = false, kReplacesOutput = false, kInBlocks = true;
@@ -278,7 +290,9 @@ struct Tweedie {
     const V log_y = log(mean), log_t = log(max(V(1e-30f), t)), ratio = log_y - log_t, distance = abs(ratio);
     const V above = power_difference(2.0f - power, distance, max(log_t, log_y), 1.0f);
     const V below = power_difference(power - 1.0f, distance, min(log_t, log_y), -1.0f);
-    const V slope = V(2.0f) * (mean - t) * exp(V(0.0f - power) * log_y);
+    const auto far = log_y > V(40.0f);
+    const V shift = select(far, V(86.6433976f), V(0.0f)), share = select(far, V(0x1p-125f), V(1.0f));
+    const V slope = share * (mean - t) * (V(2.0f) * exp(fma(V(0.0f - power), log_y, shift)));
     return {by_sign(ratio, V(2.0f) * fnma(t, below, above)), select(y >= least, slope, V(0.0f))};
   }
 };

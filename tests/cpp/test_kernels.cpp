@@ -403,9 +403,14 @@ void test_scans(const Kernels& k, std::size_t n) {
       absolute += std::abs(static_cast<double>(x[i]));
       square += static_cast<double>(x[i]) * x[i];
     }
-    float sums[2];
+    double sums[2];
     k.penalty_sums(x.data(), n, sums);
     CHECK(close(sums[0], absolute, 1e-5 * absolute) && close(sums[1], square, 1e-5 * square));
+    constexpr double kScale = 0x1p120;   // squares leave the range of float, and sums of many numbers do
+    for (std::size_t i = 0; i < n; ++i) x[i] *= static_cast<float>(kScale);
+    k.penalty_sums(x.data(), n, sums);
+    CHECK(close(sums[0] / kScale, absolute, 1e-5 * absolute));
+    CHECK(close(sums[1] / kScale / kScale, square, 1e-5 * square));
   }
 }
 

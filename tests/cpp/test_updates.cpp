@@ -61,7 +61,7 @@ void test_update(const Kernels& k, const Description& description, Type<Rule>, s
       for (std::size_t j = 0; j < kMoments; ++j) (*moments[Rule::kSquare])[i] += (*moments[j])[i] * (*moments[j])[i];
     if (i % 5 == 0) w[i] = 0.0f;
   }
-  float sums[2] = {-1.0f, -1.0f};
+  double sums[2] = {-1.0, -1.0};
   Update u{index_of<Description>(Optimizers()),
            &description,
            n,
@@ -109,7 +109,7 @@ void test_update(const Kernels& k, const Description& description, Type<Rule>, s
   }
   const double tolerance = kHalfUlp * static_cast<double>(n + 8) * (absolute + 1);
   if (c.l1 == 0.0f && c.l2 == 0.0f) {
-    CHECK(sums[0] == -1.0f && sums[1] == -1.0f);
+    CHECK(sums[0] == -1.0 && sums[1] == -1.0);
   } else {
     CHECK(close(sums[0], absolute, tolerance) && close(sums[1], square, tolerance));
   }

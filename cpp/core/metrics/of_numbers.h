@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/metrics/exact_sums.h"
 #include "core/metrics/forms.h"
 
 namespace fastreg {
@@ -139,13 +140,6 @@ struct MetricFormula<metrics::MedianAbsoluteError> : OnOutputs {
   }
 };
 
-// The sum of weight * (x - mean)^2 of numbers with these weighted sums. What only rounding leaves counts as 0.
-inline double squares_about_mean(double squares, double sum, double weight) {
-  const double about = squares - sum * sum / weight;
-  constexpr double kRounding = 1e-13;
-  return about > kRounding * squares ? about : 0.0;
-}
-
 // 1 - left / all, where all == 0 gives 1 if nothing is left, and otherwise 0.
 inline double explained(double left, double all) {
   if (std::isnan(left)) return left;
@@ -157,23 +151,27 @@ template <>
 struct MetricFormula<metrics::R2Score> : OnOutputs {
   metrics::R2Score metric;
   explicit MetricFormula(const metrics::R2Score& description) : metric(description) {}
-  // Three of each column, and the number of rows that count.
-  static std::size_t sums(std::size_t cols) { return 3 * cols + 1; }
+  // Three of each column, the number of rows that count, and their weight.
+  static constexpr bool kExactSums = true;
+  static std::size_t sums(std::size_t cols) { return 6 * cols + 4; }
   void add(const ScoredRow& row, double* sums) const {
-    sums[3 * row.cols] += 1.0;
-    for (std::size_t j = 0; j < row.cols; ++j, sums += 3) {
+    for (std::size_t j = 0; j < row.cols; ++j, sums += 6) {
       const double t = static_cast<double>(row.target[j]), error = static_cast<double>(row.y[j]) - t;
-      sums[0] += row.weight * t;
-      sums[1] += row.weight * t * t;
-      sums[2] += row.weight * error * error;
+      add_product(sums, row.weight, t, 1.0);
+      add_product(sums + 2, row.weight, t, t);
+      sums[4] += row.weight * error * error;
     }
+    sums[0] += 1.0;
+    add_exactly(sums + 2, {row.weight});
   }
   void finals(const double* sums, const MetricTotals& totals, std::vector<double>& values) const {
-    const double rows = sums[3 * totals.cols];
+    const double rows = sums[6 * totals.cols];
+    const Exact weights = exact(sums + 6 * totals.cols + 2);
     double plain = 0.0, weighted = 0.0, variance = 0.0;
-    for (std::size_t j = 0; j < totals.cols; ++j, sums += 3) {
-      const double all = totals.weight > 0.0 ? squares_about_mean(sums[1], sums[0], totals.weight) : 0.0;
-      const double r2 = totals.weight > 0.0 ? explained(sums[2], all) : kNoNumber;
+    for (std::size_t j = 0; j < totals.cols; ++j, sums += 6) {
+      const bool any = totals.weight > 0.0;
+      const double all = any ? squares_about_mean(exact(sums + 2), exact(sums), weights, totals.weight) : 0.0;
+      const double r2 = any ? explained(sums[4], all) : kNoNumber;
       if (!metric.class_aggregation) values.push_back(adjusted(r2, rows));
       plain += r2;
       weighted += r2 * all;
@@ -196,23 +194,27 @@ struct MetricFormula<metrics::R2Score> : OnOutputs {
 template <>
 struct MetricFormula<metrics::ExplainedVariance> : OnOutputs {
   explicit MetricFormula(const metrics::ExplainedVariance&) {}
-  static std::size_t sums(std::size_t cols) { return 4 * cols; }
+  // Four of each column, and the weight of the rows.
+  static constexpr bool kExactSums = true;
+  static std::size_t sums(std::size_t cols) { return 8 * cols + 2; }
   void add(const ScoredRow& row, double* sums) const {
-    for (std::size_t j = 0; j < row.cols; ++j, sums += 4) {
+    for (std::size_t j = 0; j < row.cols; ++j, sums += 8) {
       const double t = static_cast<double>(row.target[j]), error = static_cast<double>(row.y[j]) - t;
-      sums[0] += row.weight * t;
-      sums[1] += row.weight * t * t;
-      sums[2] += row.weight * error;
-      sums[3] += row.weight * error * error;
+      add_product(sums, row.weight, t, 1.0);
+      add_product(sums + 2, row.weight, t, t);
+      add_product(sums + 4, row.weight, error, 1.0);
+      add_product(sums + 6, row.weight, error, error);
     }
+    add_exactly(sums, {row.weight});
   }
   double final(const double* sums, const MetricTotals& totals) const {
     if (!(totals.weight > 0.0)) return kNoNumber;
+    const Exact weights = exact(sums + 8 * totals.cols);
     double sum = 0.0;
-    for (std::size_t j = 0; j < totals.cols; ++j, sums += 4) {
-      if (std::isnan(sums[3])) return kNoNumber;
-      sum += explained(squares_about_mean(sums[3], sums[2], totals.weight),
-                       squares_about_mean(sums[1], sums[0], totals.weight));
+    for (std::size_t j = 0; j < totals.cols; ++j, sums += 8) {
+      if (std::isnan(sums[6])) return kNoNumber;
+      sum += explained(squares_about_mean(exact(sums + 6), exact(sums + 4), weights, totals.weight),
+                       squares_about_mean(exact(sums + 2), exact(sums), weights, totals.weight));
     }
     return sum / static_cast<double>(totals.cols);
   }
@@ -220,21 +222,30 @@ struct MetricFormula<metrics::ExplainedVariance> : OnOutputs {
 
 // The weighted sums of pairs of numbers.
 struct Pairs {
-  double weight, t, y, tt, yy, ty;
+  double weight;
+  Exact weights, t, y, tt, yy, ty;
   // Within the product of the deviations, also where these count as 0 because only rounding is left.
   double covariance() const {
     const double most = std::sqrt(variance_of_t() * variance_of_y());
-    return std::clamp(ty / weight - t / weight * (y / weight), -most, most);
+    double found = ty.value / weight - t.value / weight * (y.value / weight);
+    if (lie_close(tt, t) || lie_close(yy, y)) {
+      const double exactly = products_about_means(ty, t, y, weights) / weight;
+      if (std::isfinite(exactly)) found = exactly;
+    }
+    return std::clamp(found, -most, most);
   }
-  double variance_of_t() const { return squares_about_mean(tt, t, weight) / weight; }
-  double variance_of_y() const { return squares_about_mean(yy, y, weight) / weight; }
+  bool lie_close(const Exact& squares, const Exact& sum) const {
+    return !far_apart(squares.value - sum.value * sum.value / weight, squares.value);
+  }
+  double variance_of_t() const { return squares_about_mean(tt, t, weights, weight) / weight; }
+  double variance_of_y() const { return squares_about_mean(yy, y, weights, weight) / weight; }
   // NaN if one of the two is constant.
   double pearson() const {
     const double deviations = std::sqrt(variance_of_t() * variance_of_y());
     return deviations > 0.0 ? covariance() / deviations : kNoNumber;
   }
   double concordance() const {
-    const double shift = (t - y) / weight, whole = variance_of_t() + variance_of_y() + shift * shift;
+    const double shift = (t.value - y.value) / weight, whole = variance_of_t() + variance_of_y() + shift * shift;
     return whole > 0.0 ? 2.0 * covariance() / whole : kNoNumber;
   }
 };
@@ -244,30 +255,39 @@ struct Correlation : OnOutputs {
   static constexpr bool kPearson = std::is_same_v<Metric, metrics::PearsonCorrelation>;
   bool along_columns;
   explicit Correlation(const Metric& metric) : along_columns(metric.axis == Axis::columns) {}
-  std::size_t sums(std::size_t cols) const { return along_columns ? 1 : 5 * cols; }
-  static double of(const Pairs& pairs) {
-    if (std::isnan(pairs.ty)) return kNoNumber;
+  // Five of each column, and the weight of the rows.
+  static constexpr bool kExactSums = true;
+  std::size_t sums(std::size_t cols) const { return along_columns ? 2 : 10 * cols + 2; }
+  static double of(const double* sums, const Exact& weights, double weight) {
+    if (std::isnan(sums[8])) return kNoNumber;
+    const Pairs pairs{weight, weights, exact(sums), exact(sums + 2), exact(sums + 4), exact(sums + 6), exact(sums + 8)};
     return kPearson ? pairs.pearson() : pairs.concordance();
   }
+  static void add_pair(double weight, double t, double y, double* sums) {
+    const double terms[5][2] = {{t, 1.0}, {y, 1.0}, {t, t}, {y, y}, {t, y}};
+    for (const auto& [one, other] : terms) {
+      add_product(sums, weight, one, other);
+      sums += 2;
+    }
+  }
   void add(const ScoredRow& row, double* sums) const {
-    Pairs pairs{static_cast<double>(row.cols), 0.0, 0.0, 0.0, 0.0, 0.0};
+    double own[10] = {};
     for (std::size_t j = 0; j < row.cols; ++j) {
       const double y = static_cast<double>(row.y[j]), t = static_cast<double>(row.target[j]);
-      const double terms[5] = {t, y, t * t, y * y, t * y};
-      if (along_columns) {
-        pairs = {pairs.weight, pairs.t + t, pairs.y + y, pairs.tt + t * t, pairs.yy + y * y, pairs.ty + t * y};
-      } else {
-        for (const double term : terms) *sums++ += row.weight * term;
-      }
+      add_pair(along_columns ? 1.0 : row.weight, t, y, along_columns ? own : sums + 10 * j);
     }
-    if (along_columns) sums[0] += row.weight * of(pairs);
+    const double cols = static_cast<double>(row.cols);
+    if (along_columns)
+      sums[0] += row.weight * of(own, {cols}, cols);
+    else
+      add_exactly(sums + 10 * row.cols, {row.weight});
   }
   double final(const double* sums, const MetricTotals& totals) const {
     if (!(totals.weight > 0.0)) return kNoNumber;
     if (along_columns) return sums[0] / totals.weight;
+    const Exact weights = exact(sums + 10 * totals.cols);
     double sum = 0.0;
-    for (std::size_t j = 0; j < totals.cols; ++j, sums += 5)
-      sum += of({totals.weight, sums[0], sums[1], sums[2], sums[3], sums[4]});
+    for (std::size_t j = 0; j < totals.cols; ++j) sum += of(sums + 10 * j, weights, totals.weight);
     return sum / static_cast<double>(totals.cols);
   }
 };

@@ -61,7 +61,7 @@ void largest(const Largest&) noexcept;
 // update.cpp
 void update(const Update&) noexcept;
 void weighted_sum(float a, const float* x, float b, const float* y, float* out, std::size_t n) noexcept;
-void penalty_sums(const float* w, std::size_t n, float* sums) noexcept;
+void penalty_sums(const float* w, std::size_t n, double* sums) noexcept;
 
 // clip.cpp
 double gradient_square(const WholeGradient&) noexcept;

@@ -208,8 +208,8 @@ FASTREG_NOINLINE void run_update(const Update& u, std::size_t i = 0, const LaneS
   }
   if (i < n) part(n - i);
   if (step.summed) {
-    u.sums[0] = sum(chains[0].absolute + chains[1].absolute);
-    u.sums[1] = sum(chains[0].square + chains[1].square);
+    u.sums[0] = static_cast<double>(sum(chains[0].absolute + chains[1].absolute));
+    u.sums[1] = static_cast<double>(sum(chains[0].square + chains[1].square));
   }
 }
 
@@ -265,9 +265,11 @@ void weighted_sum(float a, const float* x, float b, const float* y, float* out, 
   if (i < n) fma(va, V::load_first(x + i, n - i), vb * V::load_first(y + i, n - i)).store_first(out + i, n - i);
 }
 
-// Each block is summed in float, and the blocks are added up in double, so that long buffers lose no precision.
-void penalty_sums(const float* w, std::size_t n, float* sums) noexcept {
+// Each block is summed in float, and the blocks are added up in double, so that long buffers lose no precision. A block
+// whose sum float cannot hold is summed again in double.
+void penalty_sums(const float* w, std::size_t n, double* sums) noexcept {
   constexpr std::size_t kBlock = 4096;
+  constexpr double kLargest = 0x1.fffffep127;
   double absolute = 0.0, square = 0.0;
   for (std::size_t start = 0; start < n; start += kBlock) {
     const std::size_t stop = smaller(n, start + kBlock);
@@ -277,11 +279,23 @@ void penalty_sums(const float* w, std::size_t n, float* sums) noexcept {
       s.absolute = s.absolute + abs(x);
       s.square = fma(x, x, s.square);
     }
-    absolute += static_cast<double>(sum(s.absolute));
-    square += static_cast<double>(sum(s.square));
+    double sum_absolute = static_cast<double>(sum(s.absolute)), sum_square = static_cast<double>(sum(s.square));
+    if (sum_absolute > kLargest || sum_square > kLargest) [[unlikely]] {
+      sum_absolute = sum_square = 0.0;
+      for (std::size_t i = start; i < stop; ++i) {
+        const double x = static_cast<double>(w[i]);
+        sum_absolute += x < 0.0 ? -x : x;
+        sum_square += x * x;
+      }
+    }
+    absolute += sum_absolute;
+    square += sum_square;
   }
-  sums[0] = static_cast<float>(absolute);
-  sums[1] = static_cast<float>(square);
+  const auto rounded = [](double x) FASTREG_LAMBDA {
+    return x > kLargest ? x : static_cast<double>(static_cast<float>(x));
+  };
+  sums[0] = rounded(absolute);
+  sums[1] = rounded(square);
 }
 
 }  // namespace FASTREG_ISA

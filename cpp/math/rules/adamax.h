@@ -5,7 +5,8 @@
 namespace fastreg::math {
 
 // m = beta_1 m + (1 - beta_1) g, u = max(beta_2 u, |g| + epsilon), w = w - rate (m / c_1) / u. epsilon stands where
-// PyTorch has it. No square can overflow here.
+// PyTorch has it. No square can overflow here. Where u is so large that rate / u would be denormal, u and m are scaled
+// by the same power of two.
 template <class V>
 struct AdamaxRule {
   using Description = Adamax;
@@ -27,8 +28,8 @@ struct AdamaxRule {
   FASTREG_INLINE V step(V w, V g, V* moment, V pull) const {
     moment[0] = fma(beta_1, moment[0], rest_1 * g);
     moment[1] = max(beta_2 * moment[1], abs(g) + epsilon);
-    const V size = rate / moment[1];
-    return soft_threshold(fnma(size, to_average * moment[0], fnma(decay, w, w)), size * pull);
+    const V scale = select(moment[1] > V(0x1p64f), V(0x1p-64f), V(1.0f)), size = rate / (scale * moment[1]);
+    return soft_threshold(fnma(size, scale * (to_average * moment[0]), fnma(decay, w, w)), size * (scale * pull));
   }
 };
 

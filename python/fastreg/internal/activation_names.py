@@ -182,6 +182,9 @@ def check_activation(owner: str, name: str, value: object) -> str | Parametrised
     if callable(value):
         hint = "write a layer's parentheses" if isinstance(value, type) else "its functions are in fastreg.activations"
         raise TypeError(f"{owner}: {name} must be the name or function of an activation, got {describe(value)}; {hint}")
+    if isinstance(value, int):  # PyTorch's Linear takes two widths
+        hint = "the width of the input is found by itself, and units is that of the output"
+        raise TypeError(f"{owner}: {name} must be the name or function of an activation, got {describe(value)}; {hint}")
     return check_choice(owner, name, value, ACTIVATIONS)
 
 

@@ -139,7 +139,7 @@ def test_ways_to_give_one(given, same):
         (partial(activations.celu, alpha=0.0), ValueError, ["Dense: alpha must be", "0.0"]),
         ({"type": "celu", "alpha": math.nan}, ValueError, ["Dense: alpha must be", "nan"]),
         ({"type": "cellu"}, ValueError, ["cellu"]),
-        (3, TypeError, ["Dense: activation must be one of"]),
+        (3, TypeError, ["Dense: activation must be the name or function of an activation"]),
     ],
 )
 def test_what_is_none(given, kind, words):

@@ -130,8 +130,9 @@ def test_the_standard_library_knows_the_class(name):
     ]
     assert facts[0] == facts[1]
     assert other.__match_args__ == one.__match_args__
-    signatures = [re.sub(r"InitVar\[int\]", "InitVar", str(inspect.signature(kind))) for kind in (one, other)]
-    assert signatures[0] == signatures[1]
+    # Ours shows an annotation without what is there for checks alone.
+    theirs = re.sub(r"typing\.Annotated\[(\w+), 'x'\]", r"\1", str(inspect.signature(one)))
+    assert str(inspect.signature(other)) == re.sub(r"dataclasses\.InitVar(\[int\])?", "int", theirs)
     defaults = [
         {f: getattr(kind, f, "none") for f in ("a", "b", "x", "quiet", "loose", "made")} for kind in (one, other)
     ]

@@ -95,3 +95,14 @@ def test_a_picture(tmp_path):
     assert np.array_equal(axes.lines[1].get_ydata(), found.smoothed)
     assert (tmp_path / "rates.png").read_bytes()[:4] == b"\x89PNG"
     assert repr(found).startswith(f"<RateRange of {len(found.rates)} steps")
+
+
+def test_a_suggestion_below_all_rates_warns():
+    """A model that is trained already only gets worse, so that its smallest loss is the one at the beginning."""
+    x = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
+    model = compiled([layers.Dense(1)], loss="mse", optimizer=optimizers.Adam(0.05), n_features=2)
+    model.fit(x, x[:, 0], epochs=300, verbose=0)
+    words = r"^find_learning_rate: the loss was smallest near start, 0\.01, so that the suggestion, "
+    with pytest.warns(UserWarning, match=words):
+        found = diagnosis.find_learning_rate(model, x, x[:, 0], start=0.01, batch_size=64)
+    assert found.suggestion < found.rates[0]

@@ -356,6 +356,14 @@ def test_arguments_of_compile_under_other_names():
         fr.Sequential([layers.Dense(1)]).compile("adam", "mse", lr=0.1)
 
 
+def test_a_number_in_place_of_a_description():
+    """PyTorch's Linear takes two widths, and weight_decay is a number there."""
+    with pytest.raises(TypeError, match=r"activation must be the name or function of an activation, got 16; the width"):
+        layers.Dense(8, 16)
+    with pytest.raises(TypeError, match=r"expected a regularizer or the name of one, got 0.01; write regularizers.L2"):
+        layers.Dense(8, kernel_regularizer=0.01)
+
+
 @pytest.mark.parametrize("name", ["mean", "convert_to_tensor", "mse"])
 def test_operations_of_keras(name):
     with pytest.raises(AttributeError, match=rf"'{name}'; fastreg does not have it: "):

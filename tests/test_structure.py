@@ -2,6 +2,7 @@
 tables and pictures."""
 from __future__ import annotations
 
+import copy
 import json
 import xml.etree.ElementTree as ET
 
@@ -135,6 +136,26 @@ def test_a_weight_follows_training_and_converts_as_an_array():
     assert "first/kernel" in repr(kernel)
     with pytest.raises(ValueError, match="copy"):
         np.array(kernel, copy=False)
+
+
+def test_parts_of_a_weight():
+    """As of Keras's variables and PyTorch's parameters; what is not there says how to get an array."""
+    kernel, values = chain().layers[0].kernel, chain().get_weights()[0]
+    for key in (0, -1, slice(1, 3), (slice(None), 2), (1, 2), ..., values > 0):
+        assert np.array_equal(kernel[key], values[key])
+    assert len(kernel) == len(values)
+    assert np.array_equal(np.stack(list(kernel)), values)
+    kernel[0][:] = 0.0  # of a copy
+    assert np.array_equal(kernel.numpy(), values)
+    with pytest.raises(TypeError, match=r"^first/kernel: parts of a weight cannot be set; assign replaces all"):
+        kernel[0] = 1.0
+    with pytest.raises(IndexError):
+        kernel[4]
+    for name in ("mean", "data", "value"):
+        with pytest.raises(AttributeError, match=rf"^a weight has no attribute '{name}'; numpy\(\) gives the values"):
+            getattr(kernel, name)
+    same = copy.copy(kernel)
+    assert same == kernel
 
 
 def test_weights_of_a_model_that_is_not_built():

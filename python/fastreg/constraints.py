@@ -39,6 +39,10 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def check_axis(owner: str, name: str, value: object) -> int | tuple[int, ...]:
     """An axis or several different ones, each 0, 1 or -1."""
     axes = tuple(value) if isinstance(value, (tuple, list)) else (value,)

@@ -67,6 +67,10 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 @dataclass(frozen=True)
 class Initializer(Description):
     """Base of the initializers; anything that a layer accepts as ``kernel_initializer`` or ``bias_initializer``."""

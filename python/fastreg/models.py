@@ -17,6 +17,10 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def load_model(
     filepath: files.StrOrBytesPath, custom_objects: object = None, compile: bool = True, safe_mode: bool = True
 ) -> Model:

@@ -51,6 +51,10 @@ __all__ = [
 if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
 Floats = NDArray[np.float32]
 _FLOAT32 = np.dtype(np.float32)
 

@@ -49,7 +49,8 @@ def learning_curves(
         if error.name is None or error.name.partition(".")[0] != "matplotlib":
             raise
         raise ModuleNotFoundError(needs("learning_curves", "plots", "matplotlib"), name="matplotlib") from error
-    figure = Figure(figsize=(1.2 + 4.4 * len(runs), 0.9 + 2.6 * len(names)), dpi=130, layout="constrained")
+    size = (1.2 + 4.4 * len(runs), 0.9 + 2.6 * len(names))
+    figure = pictures.for_notebooks(Figure(figsize=size, dpi=130, layout="constrained"))
     grid = figure.subplots(len(names), len(runs), sharex="col", sharey="row", squeeze=False)
     for column, (label, history) in enumerate(runs.items()):
         mark = (best_epochs or {}).get(label)
@@ -59,6 +60,7 @@ def learning_curves(
             if row == 0:
                 axes.set_title(pictures.plain(label), fontsize=11, loc="left", fontweight="bold")
         grid[-1, column].set_xlabel("epoch")
+        grid[-1, column].xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     for row, name in enumerate(names):
         keys = (name, f"val_{name}")
         logarithmic = _wide([history[key] for history in runs.values() for key in keys if key in history])

@@ -31,6 +31,10 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = absent_names(__name__)
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 class Regularizer(Description):
     """Base of the penalties; anything that a layer accepts as ``kernel_regularizer`` or ``bias_regularizer``."""
 

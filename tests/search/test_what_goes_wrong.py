@@ -184,3 +184,45 @@ def test_the_first_failure_in_the_order_of_the_trials_is_raised(workers, monkeyp
     with pytest.raises(ArithmeticError, match="trial 0"):
         search.fit(rng.normal(size=(20, 2)), rng.normal(size=20), epochs=5, callbacks=callbacks)
     assert len(set(begun)) < len(rates)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("best_value", "best_score_"), ("study", "to_frame"), ("optimize", "fit"), ("get_best_models", "best_models")],
+)
+def test_members_of_other_searches(name, hint):
+    """What Optuna's studies and Keras's tuners have."""
+    search = RandomSearch(build, SPACE, n_trials=1, **QUIET)
+    with pytest.raises(AttributeError, match=rf"'RandomSearch' .* no attribute '{name}'; fastreg does .*{hint}"):
+        getattr(search, name)
+    with pytest.raises(AttributeError, match=r"no attribute 'quux'$"):
+        _ = search.quux
+
+
+@pytest.mark.parametrize(("name", "hint"), [
+    ("BayesSearchCV", "BayesianSearch"), ("HalvingGridSearchCV", "SuccessiveHalving"), ("loguniform", "LogUniform"),
+])
+def test_names_of_other_searches(name, hint):
+    with pytest.raises(AttributeError, match=rf"has no attribute '{name}'; fastreg does not have it: .*{hint}"):
+        getattr(fr.search, name)
+    with pytest.raises(AttributeError, match=r"no attribute 'RandomSerch' \(did you mean 'RandomSearch'\?\)$"):
+        _ = fr.search.RandomSerch
+    with pytest.raises(AttributeError, match=r"no attribute 'Quux'$"):
+        _ = fr.search.Quux
+
+
+@pytest.mark.parametrize(("read", "hint"), [
+    (lambda params: params.units, r"write params\['units'\]"),
+    (lambda params: params.suggest_int("units", 2, 16), "it has the values of the space"),
+])
+def test_parameters_read_as_attributes(read, hint):
+    search = RandomSearch(lambda params: build({**params, "units": read(params)}), SPACE, n_trials=1, **QUIET)
+    with pytest.raises(AttributeError, match=f"params is a dict without an attribute '.*'; {hint}"):
+        search.fit(*two_classes())
+
+
+@pytest.mark.parametrize(("name", "hint"), [("dask", r"client.get_executor\(\)"), ("ray", r"RayExecutor\(\)")])
+def test_executors_by_the_name_of_their_library(name, hint):
+    search = RandomSearch(build, SPACE, n_trials=1, executor=name, **QUIET)
+    with pytest.raises(ValueError, match=rf"executor: unknown name '{name}'; known: threads, processes; for .* {hint}"):
+        search.fit(*two_classes())

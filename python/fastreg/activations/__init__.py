@@ -96,3 +96,7 @@ _LOOKUP = ("deserialize", "get", "serialize")
 if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     _homes = {name: "lookup" if name in _LOOKUP else "functions" for name in __all__}
     __getattr__ = lazy_names(__name__, _homes, absent_names(__name__))
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

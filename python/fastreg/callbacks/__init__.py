@@ -86,3 +86,7 @@ _HOMES = {
 
 if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = lazy_names(__name__, _HOMES, absent_names(__name__))
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

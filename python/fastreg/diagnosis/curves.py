@@ -103,7 +103,7 @@ class Curve:
             from matplotlib.figure import Figure
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(needs("plot", "plots", "matplotlib"), name="matplotlib") from error
-        figure = Figure(figsize=(5.4, 3.6), dpi=130, layout="constrained")
+        figure = pictures.for_notebooks(Figure(figsize=(5.4, 3.6), dpi=130, layout="constrained"))
         axes = figure.subplots()
         numbers = all(isinstance(point, (int, float)) and not isinstance(point, bool) for point in self.points)
         places = self.points if numbers else list(range(len(self.points)))

@@ -81,7 +81,7 @@ class Importance:
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(needs("plot", "plots", "matplotlib"), name="matplotlib") from error
         shown = self._order()[:count][::-1]
-        figure = Figure(figsize=(5.4, 0.9 + 0.27 * len(shown)), dpi=130, layout="constrained")
+        figure = pictures.for_notebooks(Figure(figsize=(5.4, 0.9 + 0.27 * len(shown)), dpi=130, layout="constrained"))
         axes = figure.subplots()
         means, spreads = self.importances_mean[shown], self.importances_std[shown]
         axes.barh(range(len(shown)), means, xerr=spreads, color="#0072b2", error_kw={"linewidth": 1.0})

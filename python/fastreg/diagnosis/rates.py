@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,7 +71,7 @@ class RateRange:
             if error.name is None or error.name.partition(".")[0] != "matplotlib":
                 raise
             raise ModuleNotFoundError(needs("plot", "plots", "matplotlib"), name="matplotlib") from error
-        figure = Figure(figsize=(6.0, 3.8), dpi=130, layout="constrained")
+        figure = pictures.for_notebooks(Figure(figsize=(6.0, 3.8), dpi=130, layout="constrained"))
         axes = figure.subplots()
         axes.plot(self.rates, self.losses, color=_LINE, linewidth=0.8, alpha=0.35, label="loss of the batch")
         axes.plot(self.rates, self.smoothed, color=_LINE, linewidth=1.8, label="smoothed")
@@ -164,6 +165,9 @@ def find_learning_rate(
     Returns:
         The rates, the losses and a suggestion, with a method ``plot``.
 
+    Warns:
+        UserWarning: If the suggestion is below ``start``, as it is for a model that is trained already.
+
     Raises:
         ValueError: If an argument is out of range, or the model is not compiled with a loss.
         DivergenceError: If not even the first steps have a finite loss.
@@ -197,4 +201,11 @@ def find_learning_rate(
         if len(recorder.losses) < 2:
             raise
     count = len(recorder.losses)
-    return RateRange(rates[:count], np.array(recorder.losses), np.array(recorder.smoothed), recorder.diverged)
+    found = RateRange(rates[:count], np.array(recorder.losses), np.array(recorder.smoothed), recorder.diverged)
+    if found.suggestion < first:
+        warnings.warn(
+            f"{owner}: the loss was smallest near start, {first:g}, so that the suggestion, {found.suggestion:.2g}, is "
+            "below all rates that were tried: give a smaller start, or a model that is not trained yet",
+            stacklevel=2,
+        )
+    return found

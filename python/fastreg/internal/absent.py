@@ -221,6 +221,25 @@ _SAID: dict[str, dict[str, str]] = {
         "layers have learning_rate_multiplier= and weight_decay_multiplier=": "param_groups add_param_group",
         "learning_rate is its name, as in Keras 3": "lr",
     },
+    "search's member": {
+        "best_score_ has it": "best_value",
+        "best_params_ has them": "best_params best_hps get_best_hyperparameters",
+        "results_ and to_frame() have the trials, and best_index_ tells the best one": "trials trials_dataframe study "
+        "best_trial get_trials results",
+        "best_model_ is the best one, and best_models(n) trains the n best": "get_best_models best_model",
+        "summary() has them as a text": "results_summary search_space_summary",
+        "fit(x, y) runs the search": "optimize search run",
+        "predict gives the network's outputs": "predict_proba",
+    },
+    "search's name": {
+        "BayesianSearch is there": "BayesSearchCV OptunaSearchCV BayesianOptimization",
+        "GridSearch and RandomSearch take pruner=SuccessiveHalving()": "HalvingGridSearchCV HalvingRandomSearchCV",
+        "LogUniform(low, high) is its name here": "loguniform",
+        "Integer(low, high) is its name here": "randint IntUniform",
+        "Choice([...]), or a list, is one of several values": "choice Categorical categorical",
+        "Uniform(low, high) is its name here": "Real uniform",
+        "a space is a dict of distributions": "HyperParameters Hyperparameters",
+    },
     "operation": {
         "data are NumPy arrays, and NumPy has such functions": "mean sum square sqrt abs absolute exp log maximum "
         "log1p minimum max min clip cast shape reshape concatenate stack matmul where sign power add subtract divide "

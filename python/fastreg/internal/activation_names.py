@@ -6,7 +6,7 @@ The core computes them; ``fastreg.activations`` has them as functions.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +92,6 @@ class ParametrisedActivation(Description):
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Protocol
 
     import numpy as np
@@ -109,7 +108,7 @@ if TYPE_CHECKING:
         str | ParametrisedActivation | Callable[..., NDArray[np.float32]] | ActivationLayer | Mapping[str, Any]
     )
 else:
-    ActivationLike = object
+    ActivationLike = str | Callable[..., Any] | Mapping[str, Any]
 
 
 def with_parameters(owner: str, name: str, given: Mapping[str, Any]) -> str | ParametrisedActivation:
@@ -182,6 +181,9 @@ def check_activation(owner: str, name: str, value: object) -> str | Parametrised
         return made
     if callable(value):
         hint = "write a layer's parentheses" if isinstance(value, type) else "its functions are in fastreg.activations"
+        raise TypeError(f"{owner}: {name} must be the name or function of an activation, got {describe(value)}; {hint}")
+    if isinstance(value, int):  # PyTorch's Linear takes two widths
+        hint = "the width of the input is found by itself, and units is that of the output"
         raise TypeError(f"{owner}: {name} must be the name or function of an activation, got {describe(value)}; {hint}")
     return check_choice(owner, name, value, ACTIVATIONS)
 

@@ -14,7 +14,7 @@ and an ``__init__`` of a base that is called for its own fields alone.
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union, get_args, get_origin
 
 if TYPE_CHECKING:
     from dataclasses import KW_ONLY, MISSING, InitVar, dataclass, field, fields, replace
@@ -315,7 +315,26 @@ class _Standard:
 def _signature(twin: type) -> Any:
     from inspect import signature
 
-    return signature(twin)
+    found = signature(twin)
+    arguments = found.parameters.values()
+    return found.replace(parameters=[one.replace(annotation=_without_marks(one.annotation)) for one in arguments])
+
+
+def _without_marks(hint: Any) -> Any:
+    """An annotation as ``help`` and notebooks are to show it: without the checks and marks that it has."""
+    from dataclasses import InitVar as Standard
+    from functools import reduce
+    from operator import or_
+    from types import UnionType
+
+    if isinstance(hint, Standard):
+        return _without_marks(hint.type)
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _without_marks(parts[0])
+    if origin in (Union, UnionType):
+        return reduce(or_, map(_without_marks, parts))
+    return origin[_without_marks(parts[0])] if origin is Sequence else hint
 
 
 _LAZY = {

@@ -355,6 +355,8 @@ class Registry(Generic[T]):
         if isinstance(value, Mapping):
             return self.from_config(where, value)
         hint = f"; write {value.__name__}(...)" if isinstance(value, type) else ""
+        if self.kind == "regularizer" and isinstance(value, (int, float)):
+            hint = f"; write regularizers.L2({value})"
         raise TypeError(f"{where}: expected {self._one} or the name of one, got {describe(value)}{hint}")
 
     def _make(self, where: str, name: str) -> T:

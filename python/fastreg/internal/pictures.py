@@ -6,6 +6,7 @@ Does not import matplotlib.
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import IO, TYPE_CHECKING, cast
 
 from fastreg.internal import whole_files
@@ -13,7 +14,7 @@ from fastreg.internal import whole_files
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plain", "save"]
+__all__ = ["for_notebooks", "plain", "save"]
 
 # Characters of a label of an axis or a heading, at most: with more, the axes themselves have no room.
 LABEL = 48
@@ -39,6 +40,23 @@ def plain(text: str, most: int = LABEL) -> str:
     if len(shown) > most:
         shown = shown[: most - 1] + "…"
     return shown.replace("$", r"\$")
+
+
+def for_notebooks(figure: Figure) -> Figure:
+    """The figure, which a notebook then shows as a picture.
+
+    By itself IPython does so only for programs that import ``matplotlib.pyplot``, and shows the name of the class else.
+    """
+    figure._repr_png_ = partial(_png, figure)  # type: ignore[attr-defined]
+    return figure
+
+
+def _png(figure: Figure) -> bytes:
+    import io
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
 
 
 def save(figure: Figure, path: whole_files.FilePath | IO[bytes]) -> None:

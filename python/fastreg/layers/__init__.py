@@ -154,6 +154,10 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = _load
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def get(config: object, where: str = "layers.get") -> Layer:
     """The layer of a JSON form, or a layer itself.
 

@@ -164,6 +164,10 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = _load
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def get(identifier: object, where: str = "losses.get") -> Loss:
     """The loss for an argument: an instance, a name such as ``"mse"``, a function of this module, or one of Python.
 

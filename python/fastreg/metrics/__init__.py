@@ -268,6 +268,10 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = _load
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def get(identifier: object, where: str = "metrics.get") -> Metric:
     """The metric for an argument: an instance, a name, which is then its key in the history, or a function.
 

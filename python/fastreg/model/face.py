@@ -131,6 +131,11 @@ class Face(Structure):
         return self._core.built
 
     @property
+    def compiled(self) -> bool:
+        """Whether ``compile`` was called, or the model was loaded as it was compiled."""
+        return self._core.optimizer is not None
+
+    @property
     def feature_names_in_(self) -> Any:
         """The names of the columns that the model was fitted on, as scikit-learn has them.
 

@@ -92,6 +92,10 @@ class BoundLayer:
             owner = type(self.description).__name__
             raise AttributeError(f"{owner}: there is no attribute {name!r}{hint or weights}", name=name) from error
 
+    def __dir__(self) -> list[str]:
+        names = [weight.name for weight in self.weights] if self._model.built else []
+        return sorted({*_public(self.description), *dir(BoundLayer), *names})
+
     def _named(self, name: str) -> list[BoundWeight]:
         return [weight for weight in self.weights if weight.name == name]
 
@@ -226,6 +230,9 @@ class BoundOptimizer:
             raise AttributeError(name)
         return getattr(self.description, name)
 
+    def __dir__(self) -> list[str]:
+        return sorted({*_public(self.description), *dir(BoundOptimizer)})
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name != "learning_rate":
             raise AttributeError(
@@ -245,6 +252,11 @@ class BoundOptimizer:
 
     def __reduce__(self) -> Any:
         return self.description.__reduce_ex__(4)  # a copy is the plain description
+
+
+def _public(made: object) -> list[str]:
+    """The attributes of a description that an editor may propose."""
+    return [name for name in dir(made) if not name.startswith("_")]
 
 
 def weight_range(network: _core.Network, first: int, end: int) -> tuple[int, int]:

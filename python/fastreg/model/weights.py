@@ -6,7 +6,7 @@ weights of now, also after a fit.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +20,8 @@ __all__ = ["BoundWeight", "weights_of_layer", "weights_of_model"]
 class BoundWeight:
     """A weight of a model, read and written like one of Keras's variables.
 
-    ``numpy.asarray(weight)`` and :meth:`numpy` copy the values, :meth:`assign` replaces them.
+    ``numpy.asarray(weight)`` and :meth:`numpy` copy the values, ``weight[0]`` and the like some of them, and
+    :meth:`assign` replaces them.
 
     Attributes:
         name: What it is within its layer: ``"kernel"``, ``"bias"``, ``"gamma"`` ...
@@ -61,6 +62,22 @@ class BoundWeight:
         if copy is False:
             raise ValueError("a weight of a model is always copied: copy must not be False")
         return self.numpy().astype(dtype or np.float32, copy=False)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.numpy()[key]
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise TypeError(f"{self.path}: parts of a weight cannot be set; assign replaces all of its values")
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    if not TYPE_CHECKING:  # a type checker knows which members there are
+
+        def __getattr__(self, name: str) -> Any:
+            # Copies and pickles ask for names with underscores before there is a path.
+            hint = "" if name.startswith("_") else "; numpy() gives the values as an array, and assign replaces them"
+            raise AttributeError(f"a weight has no attribute {name!r}{hint}", name=name)
 
     def __eq__(self, other: object) -> bool:
         return type(other) is BoundWeight and (self._model, self._index) == (other._model, other._index)

@@ -84,6 +84,10 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = _load
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def get(identifier: object, where: str = "optimizers.get") -> Optimizer:
     """The optimizer for an argument: an instance or a name such as ``"adam"``.
 

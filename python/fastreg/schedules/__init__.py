@@ -62,6 +62,10 @@ if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = lazy_names(__name__, HOMES, absent_names(__name__))
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def serialize(learning_rate_schedule: LearningRateSchedule) -> dict[str, Any]:
     """The description of a schedule in Keras's form, ``{"class_name": ..., "config": {...}}``.
 

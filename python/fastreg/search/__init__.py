@@ -113,7 +113,12 @@ def __getattr__(name: str) -> Any:
             return __getattr__("TrialSchedule")
         if (module := load(__name__, name)) is not None:
             return module
-        raise AttributeError(f"module 'fastreg.search' has no attribute {name!r}", name=name)
+        text = f"module 'fastreg.search' has no attribute {name!r}"
+        if not name.startswith("_"):
+            from fastreg.internal.checks import unknown_name
+
+            text += unknown_name("search's name", name, __all__)
+        raise AttributeError(text, name=name)
     home = _HOMES[name] if _HOMES[name].startswith("fastreg.") else f"fastreg.search.{_HOMES[name]}"
     value = getattr(import_module(home), name)
     globals()[name] = value

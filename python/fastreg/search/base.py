@@ -315,7 +315,12 @@ class Search(SearchNames, Parameters, Generic[ModelT]):
             # Only called for what is not there.
             if name in FITTED or name in OF_ESTIMATOR:
                 return getattr(self._found(name), name)
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            text = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if not name.startswith("_"):
+                from fastreg.internal.absent import instead  # needed for errors only
+
+                text += instead("search's member", name)
+            raise AttributeError(text, name=name)
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._fitted is not None

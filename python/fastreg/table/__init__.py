@@ -65,3 +65,7 @@ __all__ = [
 
 if not TYPE_CHECKING:  # otherwise a type checker would allow every name
     __getattr__ = lazy_names(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

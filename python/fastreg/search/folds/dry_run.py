@@ -185,6 +185,10 @@ class Recorded(dict[str, Any]):
         self.read.add(name)
         return super().__getitem__(name)
 
+    def __getattr__(self, name: str) -> Any:
+        written = f"write params[{name!r}]" if dict.__contains__(self, name) else "it has the values of the space"
+        raise AttributeError(f"params is a dict without an attribute {name!r}; {written}", name=name)
+
     def get(self, name: str, default: Any = None) -> Any:
         """As of a dict."""
         self.read.add(name)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fastreg.internal.checks import check_choice
 from fastreg.internal.extras import needs
-from fastreg.internal.pictures import plain, save
+from fastreg.internal.pictures import for_notebooks, plain, save
 from fastreg.internal.whole_files import FilePath
 from fastreg.search.found.ticks import NOT_USED, scale_of
 from fastreg.search.found.ticks import Ticks as _Ticks
@@ -388,7 +388,7 @@ def _grid(width: float, height: float, rows: int, columns: int) -> tuple[Figure,
         if error.name is None or error.name.partition(".")[0] != "matplotlib":
             raise
         raise ImportError(needs("plot", "plots", "matplotlib")) from error
-    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    figure = for_notebooks(Figure(figsize=(width, height), dpi=120, layout="constrained"))
     return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
 
 

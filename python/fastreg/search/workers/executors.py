@@ -16,6 +16,12 @@ from fastreg.search.workers.threads import InlineRunner, ThreadRunner
 
 __all__ = ["count_workers", "make_runner"]
 
+# For names of libraries: the object that is to be given.
+_OBJECTS = {
+    "dask": "; for Dask give client.get_executor(), of a dask.distributed.Client",
+    "ray": "; for Ray give a RayExecutor()",
+}
+
 
 def count_workers(n_jobs: object) -> int:
     """How many workers ``n_jobs`` means: -1 is one for each thread of the budget, -2 one fewer, ..., n >= 1 is n.
@@ -62,6 +68,6 @@ def make_runner(context: Context, n_jobs: int = -1, executor: object = None) -> 
 
         return ExecutorRunner(context.with_threads(1), executor, n_jobs)
     if isinstance(executor, str):
-        guess = did_you_mean(executor, ("threads", "processes"))
+        guess = did_you_mean(executor, ("threads", "processes")) or _OBJECTS.get(executor.lower(), "")
         raise ValueError(f"executor: unknown name {executor!r}; known: threads, processes{guess}")
     raise TypeError(f"executor: must be a name or a concurrent.futures.Executor, got {describe(executor)}")

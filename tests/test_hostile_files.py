@@ -292,6 +292,28 @@ except ValueError:
     assert run_program(program, path, timeout=30).stdout.split()[0] in ("20002", "refused")
 
 
+@pytest.mark.parametrize("where", ["type", "activation", "kernel_initializer", "kernel_regularizer", "loss"])
+@pytest.mark.parametrize("letters", [5_000, 1_000_000])
+def test_a_very_long_name_is_refused_soon_and_shown_in_part(where, letters, small):
+    """No time that grows with the square of its length, nor a message of megabytes."""
+    path, header, payload = small
+    given, name = json.loads(header["__metadata__"]["fastreg"]), "kernels_" * (letters // 8)
+    if where == "loss":
+        given["loss"] = {"type": name}
+    else:
+        given["layers"][0][where] = name
+    path.write_bytes(assemble(described(header, layers=given["layers"], loss=given["loss"]), payload))
+    program = """
+import sys
+import fastreg as fr
+try:
+    fr.load(sys.argv[1])
+except ValueError as error:
+    print(len(str(error)) - len(sys.argv[1]))
+"""
+    assert 0 < int(run_program(program, path, timeout=30).stdout) < 3000
+
+
 def test_every_message_names_the_file(small, tmp_path):
     path = tmp_path / "broken.safetensors"
     path.write_bytes(b"not a model")

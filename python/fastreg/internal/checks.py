@@ -149,7 +149,8 @@ def check_choice(owner: str, name: str, value: object, choices: Collection[str])
     known = sorted(choices)
     if not isinstance(value, str):
         raise TypeError(f"{owner}: {name} must be one of {', '.join(known)}, got {describe(value)}")
-    raise ValueError(f"{owner}: unknown {name} {value!r}; known: {', '.join(known)}{unknown_name(name, value, known)}")
+    guess = unknown_name(name, value, known)
+    raise ValueError(f"{owner}: unknown {name} {describe(value)}; known: {', '.join(known)}{guess}")
 
 
 def did_you_mean(value: str, known: Iterable[str], kind: str = "") -> str:

@@ -364,7 +364,7 @@ class Registry(Generic[T]):
         found = self._type_of(self._lower.get(name.lower(), ""))
         if found is None:
             known, guess = ", ".join(self.known), unknown_name(self.kind, name, self.known)
-            raise ValueError(f"{where}: unknown {self.kind} {name!r}; known: {known}{guess}")
+            raise ValueError(f"{where}: unknown {self.kind} {describe(name)}; known: {known}{guess}")
         made = self._made[name] = found()
         return made
 
@@ -394,7 +394,7 @@ class Registry(Generic[T]):
         found = self._type_of(name) if isinstance(name, str) else None
         if found is None:
             known = ", ".join(sorted(cls.__name__ for cls in self.types))
-            raise ValueError(f"{where}: unknown {self.kind} type {name!r}; known: {known}")
+            raise ValueError(f"{where}: unknown {self.kind} type {describe(name)}; known: {known}")
         return found.from_config(config)
 
     def serialize(self, identifier: T) -> dict[str, Any]:

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 from fastreg.internal.absent import is_known_elsewhere, plain
 
+# Letters of a name that may be a typo. A file may hold a name of megabytes.
+_MOST = 200
+
 
 def closest(value: str, known: Iterable[str], kind: str = "") -> str | None:
     """The known name of which ``value`` is probably a typo; None if there is none or more than one.
@@ -20,6 +23,8 @@ def closest(value: str, known: Iterable[str], kind: str = "") -> str | None:
     names = dict.fromkeys(known)
     if value in names:
         return value
+    if len(value) > _MOST:
+        return None
     alike = [name for name in names if plain(name) == plain(value)]
     if alike:
         return _of_this_case(alike, value)
@@ -56,8 +61,11 @@ def _word_cost(a: str, b: str) -> int | None:
         return None
     if len(a) >= 3 and b.startswith(a):
         return min(2, len(b) - len(a))
+    most = 2 if longer >= 6 else 1
+    if longer - min(len(a), len(b)) > most:  # there are at least as many edits
+        return None
     cost = _edits(a, b)
-    return cost if cost <= (2 if longer >= 6 else 1) else None
+    return cost if cost <= most else None
 
 
 def _edits(a: str, b: str) -> int:

@@ -92,8 +92,7 @@ def make_context(
 
     Raises:
         ValueError: If an argument is out of range, a name is unknown, or a parameter is never read.
-        TypeError: If an argument is of the wrong kind, or ``build`` does not return a model, or returns one a second
-            time.
+        TypeError: If an argument is of the wrong kind, or ``build`` does not return a model, and a new one each time.
         Exception: The exception of ``build``, if it raises one for each of the samples.
     """
     check_choice("search", "early_stopping_on", early_stopping_on, ("inner", "fold"))

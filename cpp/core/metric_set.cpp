@@ -105,6 +105,18 @@ double hits(const MeasuredRows& given) {
   return static_cast<double>(count);
 }
 
+// Adds rows of a single column to a formula's sums. They are in registers meanwhile, which takes a third of the time.
+template <class Formula>
+void add_one_column(const Formula& formula, const MeasuredRows& rows, const float* weights, double* sums) {
+  double own[Formula::kExactSums];
+  std::copy_n(sums, Formula::kExactSums, own);
+  for_each_row<Formula>(rows, weights, [&](std::size_t, ScoredRow row) {
+    row.cols = 1;   // which the compiler knows here
+    formula.add(row, own);
+  });
+  std::copy_n(own, Formula::kExactSums, sums);
+}
+
 // The number of outputs that a metric needs; 0 is any number.
 std::size_t outputs_of(const auto& metric) {
   if constexpr (requires { metric.outputs(); }) return metric.outputs();
@@ -204,6 +216,11 @@ void MetricSet::measure(const Kernels& kernels, const float* y, const BatchTarge
           if constexpr (std::is_base_of_v<ClassHits, Formula>)
             if (weights == nullptr) {
               sums[0] += hits(part);
+              continue;
+            }
+          if constexpr (requires { Formula::kExactSums; })
+            if (cols_ == 1) {
+              add_one_column(formula, part, weights, sums);
               continue;
             }
           for_each_row<Formula>(part, weights,

@@ -26,7 +26,14 @@ inline void add_exactly(double* sum, const Exact& term) {
   sum[0] = after;
   sum[1] += ((before - (after - added)) + (term.value - added)) + term.lost;
 }
-// Adds weight * x * y.
+// Adds weight * x for a weight and a number that float has: double holds their product.
+inline void add_float(double* sum, double weight, double x) { add_exactly(sum, {weight * x}); }
+// Adds weight * x * y for three such numbers. Nearly all weights are 1, and the product of two is exact, too.
+inline void add_floats(double* sum, double weight, double x, double y) {
+  const double once = weight * x;
+  add_exactly(sum, weight == 1.0 ? Exact{once * y} : exact_product(once, y));
+}
+// Adds weight * x * y for any numbers.
 inline void add_product(double* sum, double weight, double x, double y) {
   const Exact once = exact_product(weight, x);
   Exact term = exact_product(once.value, y);

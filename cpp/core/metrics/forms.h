@@ -3,7 +3,8 @@
 //   row(row)                        computes a value for each row; the metric is their weighted mean
 //   sums(cols), add(row, sums),     each row adds its weight times something to some sums, whose number may depend on
 //   final(sums, totals)             the number of outputs; the metric is a function of the sums over all rows. With
-//                                   kExactSums each is two doubles, as in exact_sums.h
+//                                   kExactSums each is two doubles, as in exact_sums.h; for one column there are
+//                                   kExactSums doubles
 //   of_epoch(rows)                  a function of the outputs for all rows together, which are kept for it
 // A metric with a value for each column has finals(sums, totals, values) instead of final, and gives one value where it
 // has an average. The weights of rows are 1 where the metric is not weighted; a row with the weight 0 is left out.

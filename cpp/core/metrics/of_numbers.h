@@ -152,13 +152,13 @@ struct MetricFormula<metrics::R2Score> : OnOutputs {
   metrics::R2Score metric;
   explicit MetricFormula(const metrics::R2Score& description) : metric(description) {}
   // Three of each column, the number of rows that count, and their weight.
-  static constexpr bool kExactSums = true;
+  static constexpr std::size_t kExactSums = 10;
   static std::size_t sums(std::size_t cols) { return 6 * cols + 4; }
   void add(const ScoredRow& row, double* sums) const {
     for (std::size_t j = 0; j < row.cols; ++j, sums += 6) {
       const double t = static_cast<double>(row.target[j]), error = static_cast<double>(row.y[j]) - t;
-      add_product(sums, row.weight, t, 1.0);
-      add_product(sums + 2, row.weight, t, t);
+      add_float(sums, row.weight, t);
+      add_floats(sums + 2, row.weight, t, t);
       sums[4] += row.weight * error * error;
     }
     sums[0] += 1.0;
@@ -195,14 +195,14 @@ template <>
 struct MetricFormula<metrics::ExplainedVariance> : OnOutputs {
   explicit MetricFormula(const metrics::ExplainedVariance&) {}
   // Four of each column, and the weight of the rows.
-  static constexpr bool kExactSums = true;
+  static constexpr std::size_t kExactSums = 10;
   static std::size_t sums(std::size_t cols) { return 8 * cols + 2; }
   void add(const ScoredRow& row, double* sums) const {
     for (std::size_t j = 0; j < row.cols; ++j, sums += 8) {
       const double t = static_cast<double>(row.target[j]), error = static_cast<double>(row.y[j]) - t;
-      add_product(sums, row.weight, t, 1.0);
-      add_product(sums + 2, row.weight, t, t);
-      add_product(sums + 4, row.weight, error, 1.0);
+      add_float(sums, row.weight, t);
+      add_floats(sums + 2, row.weight, t, t);
+      add_exactly(sums + 4, exact_product(row.weight, error));
       add_product(sums + 6, row.weight, error, error);
     }
     add_exactly(sums, {row.weight});
@@ -256,7 +256,7 @@ struct Correlation : OnOutputs {
   bool along_columns;
   explicit Correlation(const Metric& metric) : along_columns(metric.axis == Axis::columns) {}
   // Five of each column, and the weight of the rows.
-  static constexpr bool kExactSums = true;
+  static constexpr std::size_t kExactSums = 12;
   std::size_t sums(std::size_t cols) const { return along_columns ? 2 : 10 * cols + 2; }
   static double of(const double* sums, const Exact& weights, double weight) {
     if (std::isnan(sums[8])) return kNoNumber;
@@ -264,11 +264,11 @@ struct Correlation : OnOutputs {
     return kPearson ? pairs.pearson() : pairs.concordance();
   }
   static void add_pair(double weight, double t, double y, double* sums) {
-    const double terms[5][2] = {{t, 1.0}, {y, 1.0}, {t, t}, {y, y}, {t, y}};
-    for (const auto& [one, other] : terms) {
-      add_product(sums, weight, one, other);
-      sums += 2;
-    }
+    add_float(sums, weight, t);
+    add_float(sums + 2, weight, y);
+    add_floats(sums + 4, weight, t, t);
+    add_floats(sums + 6, weight, y, y);
+    add_floats(sums + 8, weight, t, y);
   }
   void add(const ScoredRow& row, double* sums) const {
     double own[10] = {};

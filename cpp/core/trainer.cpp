@@ -266,7 +266,7 @@ Progress Trainer::get_state(Span<float* const> weights, Span<float* const> momen
   for (const Segment& segment : segments)
     if (segment.info.trainable) trained.push_back(&segment);
   const std::size_t names = i.optimizer.moment_names().size();
-  if (weights.size != segments.size() || moments.size != names * trained.size())
+  if ((weights.size != 0 && weights.size != segments.size()) || moments.size != names * trained.size())
     throw std::invalid_argument("get_state: weights and moments must be " + std::to_string(segments.size()) + " and " +
                                 std::to_string(names * trained.size()) + " arrays, got " +
                                 std::to_string(weights.size) + " and " + std::to_string(moments.size));

@@ -109,12 +109,15 @@ struct Trainer::Impl {
     std::unique_lock lock(graph.lock);
     const Columns columns = columns_of(data);
     check(columns, graph, objective, "data");
-    double penalty = 0.0;
-    on_this_thread(graph.backend, [&] {
-      const Kernels& kernels = *graph.backend.kernels;
-      orthogonal.compute(kernels, Team{}, graph.weights.data(), nullptr);
-      penalty = optimizer.penalty(kernels, graph.weights.data()) + orthogonal.value();
-    });
+    const auto penalty = [&] {
+      double value = 0.0;
+      on_this_thread(graph.backend, [&] {
+        const Kernels& kernels = *graph.backend.kernels;
+        orthogonal.compute(kernels, Team{}, graph.weights.data(), nullptr);
+        value = optimizer.penalty(kernels, graph.weights.data()) + orthogonal.value();
+      });
+      return value;
+    };
     return evaluator.run(columns, penalty, calls_of(functions, lock), count_rows);
   }
 

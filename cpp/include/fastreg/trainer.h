@@ -62,6 +62,7 @@ class LossFunction {
 struct ProgramFunctions {
   std::vector<MetricFunction*> metrics{};
   std::vector<LossFunction*> losses{};
+  Pause* pause = nullptr;   // what the program does during a long evaluation or validation, or null
 };
 
 struct EarlyStopping {

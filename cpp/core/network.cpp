@@ -160,7 +160,7 @@ bool Network::run(Span<const Features> x, Span<const MatrixView<float>> out, boo
     act();
     pack();
   };
-  const std::size_t first = short_slice(*graph_, 1, threads), unit = kBlockRows * threads;
+  const std::size_t first = rows <= kBlockRows ? rows : short_slice(*graph_, 1, threads), unit = kBlockRows * threads;
   // If another thread has changed the weights in a pause, all rows are computed anew, without pauses.
   if (!in_slices(*graph_, lock, pause, rows, first, unit, predict_rows, around)) predict_rows(0, rows);
   return job.finite.load(std::memory_order_relaxed);

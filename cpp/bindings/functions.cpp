@@ -58,6 +58,7 @@ PythonFunctions::PythonFunctions(const py::tuple& functions) {
   if (functions.size() != 2) throw py::value_error("functions must be those of metrics and those of losses");
   take(functions[0].cast<py::sequence>(), metrics_, all_.metrics);
   take(functions[1].cast<py::sequence>(), losses_, all_.losses);
+  all_.pause = &pause_;
 }
 
 }  // namespace fastreg::bindings

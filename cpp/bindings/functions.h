@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bindings/convert.h"
+#include "bindings/pause.h"
 #include "fastreg/trainer.h"
 
 namespace fastreg::bindings {
@@ -28,7 +29,7 @@ class PythonLoss final : public LossFunction {
   py::object function_;
 };
 
-// The functions of one call of fit or evaluate. It is made and destroyed with the interpreter lock.
+// The functions of one call of fit or evaluate, and its pauses. It is made and destroyed with the interpreter lock.
 class PythonFunctions {
  public:
   // functions: a sequence of metrics and one of losses.
@@ -38,6 +39,7 @@ class PythonFunctions {
  private:
   std::vector<std::unique_ptr<PythonMetric>> metrics_;
   std::vector<std::unique_ptr<PythonLoss>> losses_;
+  PythonPause pause_;
   ProgramFunctions all_;
 };
 

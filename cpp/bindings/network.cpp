@@ -5,6 +5,7 @@
 
 #include "bindings/convert.h"
 #include "bindings/description.h"
+#include "bindings/pause.h"
 
 namespace fastreg::bindings {
 namespace {
@@ -67,8 +68,9 @@ py::object predict(const Network& network, const py::object& x, const py::object
     const Features rows = features(x, "x");
     py::array result = result_array(out, rows.rows, network.n_outputs());
     const MatrixView<float> view = writable_view(result);
+    PythonPause pause;
     const py::gil_scoped_release released;
-    network.predict(rows, view, precision);
+    network.predict(rows, view, precision, &pause);
     return result;
   }
   const std::vector<std::size_t> widths = network.output_widths();
@@ -84,8 +86,9 @@ py::object predict(const Network& network, const py::object& x, const py::object
     views.push_back(writable_view(results.back()));
   }
   {
+    PythonPause pause;
     const py::gil_scoped_release released;
-    network.predict({columns.data(), columns.size()}, {views.data(), views.size()}, precision);
+    network.predict({columns.data(), columns.size()}, {views.data(), views.size()}, precision, &pause);
   }
   if (!several) return std::move(results[0]);
   return py::cast(results);
@@ -99,8 +102,9 @@ py::object predict_if_finite(const Network& network, const py::object& x, const 
   const MatrixView<float> view = writable_view(result);
   bool finite = false;
   {
+    PythonPause pause;
     const py::gil_scoped_release released;
-    finite = network.predict_if_finite(rows, view, precision);
+    finite = network.predict_if_finite(rows, view, precision, &pause);
   }
   return finite ? py::object(std::move(result)) : py::none();
 }

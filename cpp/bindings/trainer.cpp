@@ -275,13 +275,15 @@ FloatArray added_array(const WeightInfo& info, std::vector<float*>& data) {
   return array;
 }
 
-// The weights, the moments by name, step, epoch, and whether averages are shown, all of the same step.
-py::tuple get_state(const PyTrainer& self) {
+// The weights, the moments by name, step, epoch, and whether averages are shown, all of the same step. with_weights:
+// whether the weights are copied; if not, there are none in their list.
+py::tuple get_state(const PyTrainer& self, bool with_weights) {
   py::list weights;
   py::dict moments;
   std::vector<float*> weight_data, moment_data;
-  for (const WeightInfo& info : self.network.cast<const Network&>().weights())
-    weights.append(added_array(info, weight_data));
+  if (with_weights)
+    for (const WeightInfo& info : self.network.cast<const Network&>().weights())
+      weights.append(added_array(info, weight_data));
   for_each_moment(self, [&](const std::string& name, std::size_t, std::size_t, const WeightInfo& info) {
     moments[py::str(name)] = added_array(info, moment_data);
   });
@@ -425,8 +427,8 @@ void bind_trainer(py::module_& module) {
           }, py::arg("rows"), py::arg("batch_size"), py::pos_only())
       .def_property_readonly("log_count", [](const Self& self) { return self.trainer->log_count(); })
       .def("evaluate", &evaluate, py::arg("data"), py::arg("functions") = no_functions())
-      .def("get_state", &get_state)
-      .def("get_moments", [](const Self& self) { return py::object(get_state(self)[1]); })
+      .def("get_state", [](const Self& self) { return get_state(self, true); })
+      .def("get_moments", [](const Self& self) { return py::object(get_state(self, false)[1]); })
       .def("set_moments", &set_moments, py::arg("moments"))
       .def("moment_shapes", &moment_shapes)
       .def("set_moment_part", &set_moment_part, py::arg("index"), py::arg("first"), py::arg("values"));

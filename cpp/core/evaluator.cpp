@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/optimizer.h"
+#include "core/slices.h"
 
 namespace fastreg {
 namespace {
@@ -51,20 +52,10 @@ std::vector<float> relative_weights(Span<const float> weights, Span<const std::u
   return relative;
 }
 
-std::vector<double> Evaluator::run(const Columns& data, double penalty, const ProgramCalls& calls, bool count_rows) {
-  prepare(data);
-  graph_.packed.prepare(graph_, precision_, data.size(), work_.members.size());
-  struct Job {
-    Evaluator& evaluator;
-    const Columns& data;
-  } job{*this, data};
-  graph_.backend.run(
-      work_.members.size(),
-      [](void* context, const Team& team) {
-        const Job& given = *static_cast<Job*>(context);
-        given.evaluator.score_blocks(given.data, team);
-      },
-      &job);
+std::vector<double> Evaluator::run(const Columns& data, const std::function<double()>& penalty,
+                                   const ProgramCalls& calls, bool count_rows) {
+  score_all(data, calls);
+  double penalties = penalty();
   if (objective_.has_functions()) call_losses(data, calls.loss);
   std::vector<ScoreSums> sums = objective_.no_sums();
   for (std::size_t i = 0; i < work_.outputs.size(); ++i) {
@@ -76,14 +67,50 @@ std::vector<double> Evaluator::run(const Columns& data, double penalty, const Pr
   if (!penalised_.empty()) {
     double activity = 0.0;
     for (const double row : work_.activity_rows) activity += row;
-    penalty += activity / static_cast<double>(data.size());
+    penalties += activity / static_cast<double>(data.size());
   }
   // A function of the program may evaluate other data meanwhile.
   std::vector<EpochOutputs> outputs;
   outputs.swap(work_.epoch);
-  std::vector<double> logs = objective_.logs(sums, outputs, penalty, calls.metric);
+  std::vector<double> logs = objective_.logs(sums, outputs, penalties, calls.metric);
   work_.epoch.swap(outputs);
   return logs;
+}
+
+void Evaluator::score_all(const Columns& data, const ProgramCalls& calls) {
+  struct Job {
+    Evaluator& evaluator;
+    const Columns& data;
+    Range items;
+  } job{*this, data, {}};
+  const auto score = [&](std::size_t begin, std::size_t end) {
+    job.items = {begin, end};
+    graph_.backend.run(
+        work_.members.size(),
+        [](void* context, const Team& team) {
+          const Job& given = *static_cast<Job*>(context);
+          given.evaluator.score_items(given.data, given.items, team);
+        },
+        &job);
+  };
+  const auto pack = [&] { graph_.packed.prepare(graph_, precision_, data.size(), work_.members.size()); };
+  // In a pause the program may evaluate other data, and predict in another precision.
+  const auto around = [&](auto&& act) {
+    Work work;
+    std::swap(work, work_);
+    act();
+    std::swap(work, work_);
+    pack();
+  };
+  prepare(data);
+  pack();
+  const std::size_t threads = work_.members.size();
+  const bool in_groups = work_.group_blocks > 1;
+  const std::size_t first = in_groups ? short_slice(graph_, threads * work_.block_rows, 1)
+                                      : short_slice(graph_, work_.block_rows, threads);
+  if (in_slices(graph_, calls.lock, calls.pause, items(data), first, in_groups ? 1 : threads, score, around)) return;
+  prepare(data);
+  score(0, items(data));
 }
 
 // Meanwhile a function of the program may evaluate other data.
@@ -171,14 +198,29 @@ Evaluator::Member Evaluator::new_member() const {
   return member;
 }
 
-void Evaluator::score_blocks(const Columns& data, const Team& team) {
-  const Range mine = team.split(groups(data));
-  for (std::size_t group = mine.begin; group < mine.end; ++group) {
-    const std::size_t end = std::min((group + 1) * work_.group_blocks, blocks(data));
-    for (std::size_t block = group * work_.group_blocks; block < end; ++block) {
-      const std::size_t begin = block * work_.block_rows;
-      score_block(data, work_.members[team.rank], begin, std::min(work_.block_rows, data.size() - begin), group);
-    }
+// An item is a block where groups are of one block, and else a block of each of as many groups as there are members, in
+// the order of the blocks of a group.
+std::size_t Evaluator::items(const Columns& data) const {
+  if (work_.group_blocks == 1) return blocks(data);
+  const std::size_t members = work_.members.size();
+  return (groups(data) + members - 1) / members * work_.group_blocks;
+}
+
+void Evaluator::score_items(const Columns& data, Range items, const Team& team) {
+  const auto score = [&](std::size_t block, std::size_t group) {
+    const std::size_t begin = block * work_.block_rows;
+    score_block(data, work_.members[team.rank], begin, std::min(work_.block_rows, data.size() - begin), group);
+  };
+  if (work_.group_blocks == 1) {
+    const Range mine = team.split(items.end - items.begin);
+    for (std::size_t i = items.begin + mine.begin; i < items.begin + mine.end; ++i) score(i, i);
+    return;
+  }
+  const std::size_t together = work_.members.size();
+  for (std::size_t item = items.begin; item < items.end; ++item) {
+    const std::size_t first = item / work_.group_blocks * together, place = item % work_.group_blocks;
+    for (std::size_t group = first + team.rank; group < std::min(first + together, groups(data)); group += team.size)
+      if (const std::size_t block = group * work_.group_blocks + place; block < blocks(data)) score(block, group);
   }
 }
 

@@ -40,8 +40,11 @@ class Evaluator {
 
   // Objective::logs of the data. The caller holds the graph's lock and has checked the data.
   // `calls` computes what functions of the program do. It may release the lock.
-  // count_rows: whether losses are means over rows, whatever their weights.
-  std::vector<double> run(const Columns& data, double penalty, const ProgramCalls& calls, bool count_rows = false);
+  // count_rows: whether losses are means over rows, whatever their weights. In a pause of `calls` the lock is released;
+  // if the weights change meanwhile, all rows are scored anew without pauses.
+  // penalty: gives that of the weights that the rows were scored with.
+  std::vector<double> run(const Columns& data, const std::function<double()>& penalty, const ProgramCalls& calls,
+                          bool count_rows = false);
 
  private:
   struct Member {   // the buffers that one thread needs for a block; a buffer for each output
@@ -67,7 +70,9 @@ class Evaluator {
   void add_activities(const Member& member, std::size_t begin, std::size_t n);
   void prepare(const Columns& data);
   Member new_member() const;
-  void score_blocks(const Columns& data, const Team& team);
+  void score_all(const Columns& data, const ProgramCalls& calls);
+  std::size_t items(const Columns& data) const;
+  void score_items(const Columns& data, Range items, const Team& team);
   void score_block(const Columns& data, Member& member, std::size_t begin, std::size_t n, std::size_t group);
   std::size_t blocks(const Columns& data) const { return (data.size() + work_.block_rows - 1) / work_.block_rows; }
   std::size_t groups(const Columns& data) const { return (blocks(data) + work_.group_blocks - 1) / work_.group_blocks; }

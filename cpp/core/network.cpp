@@ -9,6 +9,7 @@
 
 #include "core/graph.h"
 #include "core/shapes.h"
+#include "core/slices.h"
 #include "fastreg/model_file.h"
 
 namespace fastreg {
@@ -18,7 +19,7 @@ struct Prediction {
   const Graph& graph;
   Span<const Features> x;
   Span<const MatrixView<float>> out;
-  std::size_t rows;
+  Range rows;                              // those that are computed at once
   std::vector<InferenceBuffers> buffers;   // one for each member of the team
   bool checks;                             // whether `finite` is wanted
   std::atomic<bool> finite{true};
@@ -33,11 +34,11 @@ bool all_finite(const Kernels& kernels, const Features& x, std::size_t begin, st
 
 void predict_blocks(void* context, const Team& team) {
   Prediction& job = *static_cast<Prediction*>(context);
-  const std::size_t blocks = (job.rows + kBlockRows - 1) / kBlockRows;
+  const std::size_t blocks = (job.rows.end - job.rows.begin + kBlockRows - 1) / kBlockRows;
   const Range mine = team.split(blocks);
   for (std::size_t block = mine.begin; block < mine.end; ++block) {
-    const std::size_t begin = block * kBlockRows;
-    const std::size_t n = std::min(kBlockRows, job.rows - begin);
+    const std::size_t begin = job.rows.begin + block * kBlockRows;
+    const std::size_t n = std::min(kBlockRows, job.rows.end - begin);
     const InferenceBuffers& buffers = job.buffers[team.rank];
     for (std::size_t i = 0; job.checks && i < job.x.size; ++i)
       if (!all_finite(*job.graph.backend.kernels, job.x[i], begin, n))
@@ -119,20 +120,22 @@ std::vector<std::size_t> Network::output_widths() const {
 
 bool Network::has_several_outputs() const { return graph_->outputs.size() > 1; }
 
-void Network::predict(const Features& x, MatrixView<float> out, MatmulPrecision precision) const {
-  predict({&x, 1}, {&out, 1}, precision);
+void Network::predict(const Features& x, MatrixView<float> out, MatmulPrecision precision, Pause* pause) const {
+  predict({&x, 1}, {&out, 1}, precision, pause);
 }
 
-bool Network::predict_if_finite(const Features& x, MatrixView<float> out, MatmulPrecision precision) const {
-  return run({&x, 1}, {&out, 1}, true, precision);
+bool Network::predict_if_finite(const Features& x, MatrixView<float> out, MatmulPrecision precision,
+                                Pause* pause) const {
+  return run({&x, 1}, {&out, 1}, true, precision, pause);
 }
 
-void Network::predict(Span<const Features> x, Span<const MatrixView<float>> out, MatmulPrecision precision) const {
-  run(x, out, false, precision);
+void Network::predict(Span<const Features> x, Span<const MatrixView<float>> out, MatmulPrecision precision,
+                      Pause* pause) const {
+  run(x, out, false, precision, pause);
 }
 
 bool Network::run(Span<const Features> x, Span<const MatrixView<float>> out, bool check_finite,
-                  MatmulPrecision precision) const {
+                  MatmulPrecision precision, Pause* pause) const {
   check_count("x", graph_->n_inputs(), x.size);
   check_count("out", graph_->outputs.size(), out.size);
   const std::size_t rows = x[0].rows;
@@ -145,14 +148,26 @@ bool Network::run(Span<const Features> x, Span<const MatrixView<float>> out, boo
     if (x[i].data == nullptr && rows > 0) refuse_null(numbered("x", i, x.size).c_str());
   for (std::size_t i = 0; i < out.size; ++i)
     if (out[i].data == nullptr && rows > 0) refuse_null(numbered("out", i, out.size).c_str());
-  const std::lock_guard guard(graph_->lock);
-  Prediction job{*graph_, x, out, rows, {}, check_finite};
+  std::unique_lock lock(graph_->lock);
+  Prediction job{*graph_, x, out, {}, {}, check_finite};
   const std::size_t threads = graph_->inference_threads(rows);
   const ProductPrecision products = product_precision(graph_->backend, precision);
-  graph_->packed.prepare(*graph_, products, rows, threads);
+  const auto pack = [&] { graph_->packed.prepare(*graph_, products, rows, threads); };
+  pack();
   for (std::size_t i = 0; i < threads; ++i)
     job.buffers.emplace_back(*graph_, graph_->inference, std::min(kBlockRows, rows), products);
-  graph_->backend.run(threads, predict_blocks, &job);
+  const auto predict_rows = [&](std::size_t begin, std::size_t end) {
+    job.rows = {begin, end};
+    graph_->backend.run(threads, predict_blocks, &job);
+  };
+  // Another prediction may have packed in another precision meanwhile.
+  const auto around = [&](auto&& act) {
+    act();
+    pack();
+  };
+  const std::size_t first = rows <= kBlockRows ? rows : short_slice(*graph_, 1, threads), unit = kBlockRows * threads;
+  // If another thread has changed the weights in a pause, all rows are computed anew, without pauses.
+  if (!in_slices(*graph_, lock, pause, rows, first, unit, predict_rows, around)) predict_rows(0, rows);
   return job.finite.load(std::memory_order_relaxed);
 }
 

@@ -36,7 +36,8 @@ ProgramCalls calls_of(const ProgramFunctions& functions, std::unique_lock<Networ
             LossFunction& loss = function_at(functions.losses, index, "functions.losses");
             const Unlocked unlocked(lock);
             loss.compute(rows);
-          }};
+          },
+          functions.pause, lock};
 }
 
 void LossCall::run(const CallLoss& call, std::size_t function, const OutputTargets& targets, const std::uint32_t* order,

@@ -18,6 +18,8 @@ using CallLoss = std::function<void(std::size_t, const LossRows&)>;
 struct ProgramCalls {
   CallMetric metric;
   CallLoss loss;
+  Pause* pause;
+  std::unique_lock<NetworkLock>& lock;
 };
 
 // Calls these functions without the lock, which is held.

@@ -375,7 +375,7 @@ std::vector<double> Run::epoch_logs(std::size_t index, double penalty) {
     logs = logs_so_far(calls.metric);
     if (!validates(index)) return logs;
     if (!observed_validation(logs))
-      for (const double value : s_.evaluator.run(*validation_, penalty, calls)) logs.push_back(value);
+      for (const double value : s_.evaluator.run(*validation_, [&] { return penalty; }, calls)) logs.push_back(value);
   } catch (...) {
     undo_epoch_ = !observing_;
     throw;

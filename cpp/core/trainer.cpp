@@ -125,12 +125,15 @@ struct Trainer::Impl {
     std::unique_lock lock(graph.lock);
     const Columns columns = columns_of(data);
     check(columns, graph, objective, "data");
-    double penalty = 0.0;
-    on_this_thread(graph.backend, [&] {
-      const Kernels& kernels = *graph.backend.kernels;
-      orthogonal.compute(kernels, Team{}, graph.weights.data(), nullptr);
-      penalty = optimizer.penalty(kernels, graph.weights.data()) + orthogonal.value();
-    });
+    const auto penalty = [&] {
+      double value = 0.0;
+      on_this_thread(graph.backend, [&] {
+        const Kernels& kernels = *graph.backend.kernels;
+        orthogonal.compute(kernels, Team{}, graph.weights.data(), nullptr);
+        value = optimizer.penalty(kernels, graph.weights.data()) + orthogonal.value();
+      });
+      return value;
+    };
     return evaluator.run(columns, penalty, calls_of(functions, lock), count_rows);
   }
 
@@ -286,7 +289,7 @@ Progress Trainer::get_state(Span<float* const> weights, Span<float* const> momen
   for (const Segment& segment : segments)
     if (segment.info.trainable) trained.push_back(&segment);
   const std::size_t names = i.optimizer.moment_names().size();
-  if (weights.size != segments.size() || moments.size != names * trained.size())
+  if ((weights.size != 0 && weights.size != segments.size()) || moments.size != names * trained.size())
     throw std::invalid_argument("get_state: weights and moments must be " + std::to_string(segments.size()) + " and " +
                                 std::to_string(names * trained.size()) + " arrays, got " +
                                 std::to_string(weights.size) + " and " + std::to_string(moments.size));

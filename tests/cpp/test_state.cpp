@@ -60,6 +60,12 @@ void test_it_is_what_the_parts_say(std::size_t expected_moments) {
   CHECK(weights == each_weight);
   CHECK(moments == each_moment);
   CHECK(found.step == 6 && found.epoch == 2 && !found.averages_shown);
+
+  std::vector<std::vector<float>> alone;
+  for (const std::vector<float>& one : each_moment) alone.emplace_back(one.size());
+  const std::vector<float*> to_alone = places(alone);
+  CHECK(trainer.get_state({}, {to_alone.data(), to_alone.size()}).step == 6);
+  CHECK(alone == each_moment);
   CHECK_THROWS(trainer.get_state({to_weights.data(), to_weights.size() - 1}, {to_moments.data(), to_moments.size()}),
                std::invalid_argument);
   CHECK_THROWS(trainer.get_state({to_weights.data(), to_weights.size()}, {to_moments.data(), to_moments.size() + 1}),

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "fastreg/pause.h"
 #include "fastreg/spec.h"
 #include "fastreg/view.h"
 
@@ -66,17 +67,19 @@ class Network {
   // depends neither on the other rows nor on the number of threads. Throws std::invalid_argument for wrong shapes.
   // precision: how the matrix products of wide layers are computed. Their kernels are kept in reduced precision until
   // the weights change.
-  void predict(const Features& x, MatrixView<float> out, MatmulPrecision precision = MatmulPrecision::highest) const;
+  // pause: what the program does during a long call, or null. The rows have the weights of one moment nevertheless.
+  void predict(const Features& x, MatrixView<float> out, MatmulPrecision precision = MatmulPrecision::highest,
+               Pause* pause = nullptr) const;
   // The same; returns whether all features are finite as float32. If they are not, out has any values. x is read once.
   bool predict_if_finite(const Features& x, MatrixView<float> out,
-                         MatmulPrecision precision = MatmulPrecision::highest) const;
+                         MatmulPrecision precision = MatmulPrecision::highest, Pause* pause = nullptr) const;
   // predict with all inputs and outputs, in the order of the spec.
   void predict(Span<const Features> x, Span<const MatrixView<float>> out,
-               MatmulPrecision precision = MatmulPrecision::highest) const;
+               MatmulPrecision precision = MatmulPrecision::highest, Pause* pause = nullptr) const;
 
  private:
-  bool run(Span<const Features> x, Span<const MatrixView<float>> out, bool check_finite,
-           MatmulPrecision precision) const;
+  bool run(Span<const Features> x, Span<const MatrixView<float>> out, bool check_finite, MatmulPrecision precision,
+           Pause* pause) const;
 
   friend class Predictor;
   friend class Trainer;

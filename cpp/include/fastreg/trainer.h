@@ -62,6 +62,7 @@ class LossFunction {
 struct ProgramFunctions {
   std::vector<MetricFunction*> metrics{};
   std::vector<LossFunction*> losses{};
+  Pause* pause = nullptr;   // what the program does during a long evaluation or validation, or null
 };
 
 struct EarlyStopping {
@@ -230,7 +231,8 @@ class Trainer {
 
   // Copies the whole state: all weights, as Network::get_weights does, and the moments in the order of moment_names(),
   // of each those of all trainable weights. While another thread fits, all of it and the result are of the same step.
-  // Throws std::invalid_argument if it is given another number of arrays.
+  // Without arrays for weights it copies the moments alone. Throws std::invalid_argument if it is given another number
+  // of arrays.
   Progress get_state(Span<float* const> weights, Span<float* const> moments) const;
 
   // Whether the network has the averages of its weights, and the moment "average" the weights that the next fit

@@ -233,10 +233,11 @@ class Search(SearchNames, Parameters, Generic[ModelT]):
             y: Targets.
             groups: Group of each row, for splitters that want it.
             **fit_arguments: For the models' ``fit``: ``epochs``, ``batch_size``, ``callbacks``, ``sample_weight``...
-                Each fold gets copies of the callbacks. ``callbacks`` may be a function that makes them for a fold: it
-                is given an object with ``trial``, ``fold`` (None for the fit on all rows) and ``params``, and is called
-                once before the first trial, too. Folds show nothing; ``verbose``, 0 unless it is given, is that of the
-                best model's fit on all rows.
+                Each fold gets copies of the callbacks, made at once, so that they refer to each other as before.
+                ``callbacks`` may be a function that makes them for a fold: it is given an object with ``trial``,
+                ``fold`` (None for the fit on all rows) and ``params``, and is called once before the first trial, too.
+                A ``BackupAndRestore`` is taken only from such a function. Folds show nothing; ``verbose``, 0 unless it
+                is given, is that of the best model's fit on all rows.
 
         Returns:
             Itself. Ctrl-C ends it early with the best so far, and without a refit; a second one raises.

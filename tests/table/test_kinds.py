@@ -233,6 +233,9 @@ def test_numbers_of_python_have_points_whatever_the_file_had(tmp_path):
     assert schema.codes(cells).tolist() == [[1.234, 1.234], [2.0, 1234.5], [3.25, 1.5]]
 
 
+_CELLS = [1, 2]
+
+
 @pytest.mark.parametrize(
     ("table", "error", "message"),
     [
@@ -243,6 +246,7 @@ def test_numbers_of_python_have_points_whatever_the_file_had(tmp_path):
         ({"a": np.ma.zeros((2, 2))}, ValueError, r"column 'a': a column must have one dimension, got shape \(2, 2\)"),
         ({"a": [1, 2], "b": [1]}, ValueError, "column 'b' has 1 cells, the first column has 2"),
         ({1: [1], "1": [2]}, ValueError, "two columns are named '1'"),
+        ({1: _CELLS, "1": _CELLS}, ValueError, "two columns are named '1'"),
         (None, TypeError, "a table must be a frame or a mapping from names to columns, got None"),
         ([[1, 2]], TypeError, "a table must be a frame or a mapping"),
         (np.zeros((2, 2)), TypeError, "a table must be a frame or a mapping"),
@@ -264,3 +268,18 @@ def test_frames_that_are_no_tables():
     for frame in (pd.DataFrame({"p": [1], "q": [2]}), pl.DataFrame({"p": [1], "q": [2]})):
         with pytest.raises(ValueError, match=r"column 'a': a column must have one dimension, got shape \(1, 2\)"):
             Table.of({"a": frame})
+
+
+@pytest.mark.parametrize(
+    ("column", "held"), [("n", "numbers"), ("g", "groups"), ("d", "dates"), ("t", "texts")]
+)
+def test_later_lists_where_there_were_cells_are_refused(column, held):
+    """They would count as missing without a word."""
+    days = [f"2024-01-{1 + i % 28:02}" for i in range(60)]
+    words = [f"this is a sentence with number {i}" for i in range(60)]
+    schema = Schema.infer({"n": np.arange(60) % 7 / 2, "g": ["u", "v", "w"] * 20, "d": days, "t": words})
+    row = {"n": [1.5], "g": ["u"], "d": ["2024-01-01"], "t": ["a word"]}
+    assert schema.codes(row)[0, :2].tolist() == [1.5, 0.0]
+    for cell, what in (([1], "objects of type list"), (1j, "complex numbers"), ({}, "objects of type dict")):
+        with pytest.raises(ValueError, match=f"column '{column}' must hold {held}, got {what}"):
+            schema.codes(row | {column: [cell]})

@@ -9,6 +9,7 @@ import sklearn.metrics
 pytest.importorskip("narwhals")
 
 from fastreg import cli
+from fastreg.table import TableClassifier
 from fastreg.table.chosen_metric import ChosenMetric
 from fastreg.table.judged_rows import folds_of
 from fastreg.table.options import TableOptions
@@ -185,9 +186,17 @@ def test_metrics_that_do_not_go(target, metric, message):
         ChosenMetric(target, metric)
 
 
+def test_infinite_weights_are_refused():
+    """As scikit-learn does; such a row would leave nothing of the others."""
+    for wrong, told in ((np.inf, "inf"), (-1.0, "-1.0"), (np.nan, "a missing value")):
+        rows = {"a": np.arange(40) % 7 / 2, "w": np.r_[np.ones(39), wrong], "y": [0, 1] * 20}
+        with pytest.raises(ValueError, match=f"column 'w' must hold finite numbers >= 0, got .*{told}.* in row 39"):
+            TableClassifier(weight="w").fit(rows, "y")
+
+
 def test_wrong_options_are_one_line(data, capsys):
     for words, message in (
-        (["--weight", "a"], "must hold numbers >= 0"),
+        (["--weight", "a"], "must hold finite numbers >= 0"),
         (["--group", "nobody"], "no column 'nobody'"),
         (["--time-column", "who"], "must hold dates or numbers"),
         (["--metric", "acuracy"], "unknown metric"),

@@ -164,6 +164,7 @@ def cook(
             tell("the best network so far is trained on all rows; Ctrl-C again ends it")
         else:
             tell(f"{len(order)} of {len(judged.verdicts)} candidates are trained on all rows")
+        judging.rest()
         workers = 1 if recipe.members == 1 else jobs
         members = Members(rows, judged.forecast, seed, workers, deadline, partial(_loss_of_all, rows, chosen))
         members.train([judged.best[i] for i in order])
@@ -172,6 +173,7 @@ def cook(
             if judged.stopped_by == "interrupt":
                 break
             picked = _picked(chosen, judged.best, truth, recipe)
+            judging.rest()
             members.train([judged.best[i] for i in dict.fromkeys(picked)])
     return _joined(rows, chosen, judged, members, recipe, seed, truth, time.monotonic() - begun)
 
@@ -242,7 +244,7 @@ def _joined(
     loss = chosen.loss(chosen.parts(mean, truth.y).astype(np.float64), truth.y, truth.weights)
     is_number = rows.target.labels is None
     # Encoders with one key are equal, since all are fitted on all rows.
-    read = [member.encoded.encoder.inputs for member in made]
+    read = [member.encoder.inputs for member in made]
     encoders = {key_of(encoder): encoder for inputs in read for encoder in inputs}
     places = [[list(encoders).index(key_of(encoder)) for encoder in inputs] for inputs in read]
     told = tuple(

@@ -12,6 +12,7 @@ import os
 import re
 import stat
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -99,7 +100,7 @@ def look(path: str, sep: str | None = None, encoding: str | None = None) -> Layo
     line += sum(len(re.findall(r"\r\n?|\n", cell)) for cell in cells)  # a name may have several lines
     names = [name.strip() for name in cells]
     names = _with_trailing(path, names, [row for _, row in zip(range(_LOOKED_AT), records, strict=False)], notes)
-    if doubled := [name for i, name in enumerate(names) if name and name in names[:i]]:
+    if doubled := [name for name, count in Counter(names).items() if name and count > 1]:
         raise ValueError(f"{path}: two columns are named {doubled[0]!r}")
     if len(names) > 1 and all(re.fullmatch(r"-?[0-9]+\.?[0-9]*", name) for name in names if name):
         notes.append(f"the first line, of numbers only, was taken for the names of columns: {', '.join(names[:5])}")

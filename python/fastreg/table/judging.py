@@ -210,6 +210,10 @@ class Judging:
             self._stopped_by = "interrupt"
         return self._judged()
 
+    def rest(self) -> None:
+        """Gives back memory while others train."""
+        self._features.rest()
+
     def more(self) -> Judged | None:
         """Judges some of those for which there was no time, or neighbours, in time that training again has left.
 

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from fastreg import _core, callbacks
 from fastreg.runtime import get_matmul_precision, matmul_precision, thread_limit
+from fastreg.table.encoder import TableEncoder
 from fastreg.table.judging import Verdict, threads_of
+from fastreg.table.td_encoder import TdEncoder
 from fastreg.table.training import Encoded, Features, Forecast, TrainingRows, limited, seed_of, train
 
 __all__ = ["Member", "Members"]
@@ -27,11 +29,11 @@ _TRIES = 4
 
 @dataclass(frozen=True)
 class Member:
-    """A candidate that was trained on all rows; its verdict has the steps of that."""
+    """A candidate that was trained on all rows, with the encoder of its features; its verdict has the steps of that."""
 
     verdict: Verdict
     model: Any
-    encoded: Encoded
+    encoder: TableEncoder | TdEncoder
 
 
 class Members:
@@ -99,8 +101,8 @@ class Members:
         with thread_limit(self._threads), matmul_precision(self._precision):
             encoded = self._features.get(0, verdict.candidate)
             if not verdict.candidate.keeps_best:
-                return Member(verdict, self._trained(verdict, encoded, 0), encoded)
-            return Member(verdict, self._as_good(verdict, encoded), encoded)
+                return Member(verdict, self._trained(verdict, encoded, 0), encoded.encoder)
+            return Member(verdict, self._as_good(verdict, encoded), encoded.encoder)
 
     def _trained(self, verdict: Verdict, encoded: Encoded, number: int) -> Any:
         """The network of a try, counted from 0; each try has a seed of its own."""
@@ -114,7 +116,7 @@ class Members:
         goes up and down: another network may be far worse there, which no row held out would tell.
         """
         everything = np.arange(len(self._rows.y))
-        features, best, least = encoded.of(everything), None, np.inf
+        features, best, least = encoded.of(None), None, np.inf
         for number in range(_TRIES):
             begun = time.monotonic()
             model = self._trained(verdict, encoded, number)

@@ -7,6 +7,7 @@ a column is.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -287,6 +288,6 @@ def _excel(name: str, style: NumberStyle | None) -> Table:
     names, columns = [names[i] for i in kept], [columns[i] for i in kept]
     if len(unnamed := [i for i, label in zip(kept, names, strict=True) if not label]) > 1:
         raise ValueError(_without_names(name, unnamed))
-    if doubled := [label for i, label in enumerate(names) if label in names[:i]]:
+    if doubled := [label for label, count in Counter(names).items() if count > 1]:
         raise ValueError(f"{name}: two columns are named {doubled[0]!r}")
     return Table.of(dict(zip(names, columns, strict=True)), style)

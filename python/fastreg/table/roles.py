@@ -13,6 +13,7 @@ from fastreg.table.columns import DateCells, text_of
 from fastreg.table.dates import form_of
 from fastreg.table.dictionary import shown
 from fastreg.table.kinds import is_missing_word
+from fastreg.table.numbers import LARGEST
 from fastreg.table.tables import Table, cells_of
 
 __all__ = ["groups_of", "marks_of", "times_of", "weights_of", "with_target"]
@@ -55,12 +56,12 @@ def weights_of(table: Table, name: str) -> NDArray[np.float64]:
     """The weight of each row.
 
     Raises:
-        ValueError: If a weight is missing, negative or no number, or none is positive.
+        ValueError: If a weight is missing, negative, infinite or no number, or none is positive.
     """
     weights = table[name].numbers()
-    wrong = ~(weights >= 0.0)
+    wrong = ~((weights >= 0.0) & (weights < LARGEST))
     if wrong.any():
-        raise ValueError(f"weight: column {name!r} must hold numbers >= 0, got {_cell(table, name, wrong)}")
+        raise ValueError(f"weight: column {name!r} must hold finite numbers >= 0, got {_cell(table, name, wrong)}")
     if not (weights > 0.0).any():
         raise ValueError(f"weight: column {name!r} must have a weight above 0")
     return weights

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from fastreg.table.checked import members, strings, typed
-from fastreg.table.columns import Cells, NumberCells, TextCells
+from fastreg.table.columns import Cells, NumberCells, OtherCells, TextCells
 from fastreg.table.dates import FORMS
 from fastreg.table.dictionary import DataDictionary, Entry
 from fastreg.table.encoder import Codes, TableEncoder
@@ -117,7 +117,7 @@ class Schema:
             notices: Counts cells that are unknown levels, or no numbers or dates where such are expected.
 
         Raises:
-            ValueError: If a column is missing.
+            ValueError: If a column is missing, or holds lists or other cells that no feature is made of.
         """
         table = Table.of(table, self.dialect.style)
         if lacking := [column.name for column in self.columns if column.name not in table]:
@@ -125,7 +125,9 @@ class Schema:
         codes: Codes = np.empty((len(self.columns), table.n_rows)).T  # column by column in memory
         notices = Notices() if notices is None else notices
         for i, column in enumerate(self.columns):
-            codes[:, i] = _CODES[column.kind](column, table[column.name], self.missing, notices)
+            if isinstance(cells := table[column.name], OtherCells):
+                raise ValueError(f"column {column.name!r} must hold {_HELD[column.kind]}, got {cells.what}")
+            codes[:, i] = _CODES[column.kind](column, cells, self.missing, notices)
         return codes
 
     def documents(self, table: Table | Mapping[str, Any] | Any) -> dict[int, Documents]:
@@ -257,4 +259,5 @@ def _notice(notices: Notices, what: str, name: str, cells: Cells, missing: Seque
     notices.add(what, name, [text for text, _ in named], [count for _, count in named])
 
 
+_HELD = {"numeric": "numbers", "categorical": "groups", "date": "dates", "text": "texts"}
 _CODES = {"numeric": _numeric, "categorical": _categorical, "date": _date, "text": _text}

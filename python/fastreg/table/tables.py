@@ -5,6 +5,7 @@ Frames are read through narwhals, which is imported when one is given. ``reading
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -30,6 +31,10 @@ from fastreg.table.numbers import NumberStyle
 from fastreg.table.styles import told_style
 
 __all__ = ["Dialect", "Table"]
+
+
+# A class that has its texts from here shows addresses.
+_PLAIN: Any = object
 
 
 class Dialect:
@@ -139,8 +144,7 @@ class Table:
             named = [(str(name), _of_value(str(name), column)) for name, column in value.items()]
         else:
             named = list(_columns_of_frame(value))
-        names = [name for name, _ in named]
-        if doubled := [name for i, name in enumerate(names) if name in names[:i]]:
+        if doubled := [name for name, count in Counter(name for name, _ in named).items() if count > 1]:
             raise ValueError(f"two columns are named {doubled[0]!r}")
         notes = []
         if style is None:
@@ -238,8 +242,8 @@ def _cells_of_objects(values: Sequence[Any], style: NumberStyle | None) -> Cells
     kinds = {type(value) for value in values if value is not None}
     if nested := [kind for kind in kinds if issubclass(kind, (list, tuple, dict, set, np.ndarray))]:
         return OtherCells(len(values), f"objects of type {nested[0].__name__}")
-    if mute := [kind for kind in kinds if kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__]:
-        return OtherCells(len(values), f"objects of type {mute[0].__name__}")  # their texts would be addresses
+    if mute := [kind for kind in kinds if kind.__str__ is _PLAIN.__str__ and kind.__repr__ is _PLAIN.__repr__]:
+        return OtherCells(len(values), f"objects of type {mute[0].__name__}")
     if any(issubclass(kind, (complex, np.complexfloating)) for kind in kinds):
         return OtherCells(len(values), "complex numbers")
     if kinds and all(issubclass(kind, (float, np.floating)) for kind in kinds):

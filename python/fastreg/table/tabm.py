@@ -86,7 +86,7 @@ def fit_members(
     member = ((first[:, None] + np.arange(copies)) % members).astype(np.float32).reshape(-1, 1)
     rows = np.repeat(np.arange(len(y)), copies)
     model.fit(
-        [features[rows], member],
+        [features if copies == 1 else features[rows], member],
         y[rows],
         batch_size=min(batch * members, len(rows)),
         epochs=1,

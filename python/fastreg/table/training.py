@@ -39,8 +39,8 @@ __all__ = [
     "train",
 ]
 
-# Bytes of encoded features that are kept for further candidates, at most.
-_MOST_BYTES = 2**30
+# Bytes of encoded features that are kept for further candidates, at most, and while others are trained on all rows.
+_MOST_BYTES, _RESTING_BYTES = 2**30, 2**26
 # Rows by which the number of features is estimated, and steps that are timed before anything is trained.
 _SAMPLE, _WARM, _PILOT = 2048, 3, 24
 # The factor by which that number grows until the steps take long enough, and the share of this that will do.
@@ -117,8 +117,10 @@ class Encoded:
     encoder: TableEncoder | TdEncoder
     features: NDArray[np.float32] | list[NDArray[np.float32]]
 
-    def of(self, chosen: NDArray[Any]) -> Any:
-        """The features of some of the rows, as the network takes them."""
+    def of(self, chosen: NDArray[Any] | None) -> Any:
+        """The features of some of the rows, as the network takes them; None are all, which are not copied."""
+        if chosen is None:
+            return self.features
         if isinstance(self.features, list):
             return [part[chosen] for part in self.features]
         return self.features[chosen]
@@ -155,12 +157,23 @@ class Features:
                 if key in self._kept:
                     self._kept.move_to_end(key)
                     return self._kept[key]
-            made = Encoded(encoder.fit(self._rows.codes[chosen]), encoder.transform(self._rows.codes))
+            codes = self._rows.codes
+            fitted = encoder.fit(codes if len(chosen) == len(codes) else codes[chosen])
+            made = Encoded(fitted, fitted.transform(codes))
             with self._lock:
                 self._kept[key] = made
-                while len(self._kept) > 1 and sum(e.n_bytes for e in self._kept.values()) > _MOST_BYTES:
-                    self._kept.popitem(last=False)
+                self._drop(1, _MOST_BYTES)
         return made
+
+    def rest(self) -> None:
+        """Keeps small features alone, since others may not be needed any more; those that are will be made again."""
+        with self._lock:
+            self._drop(0, _RESTING_BYTES)
+
+    def _drop(self, least: int, most: int) -> None:
+        """Drops the features that were not used for longest, but for a number of them, until they take fewer bytes."""
+        while len(self._kept) > least and sum(e.n_bytes for e in self._kept.values()) > most:
+            self._kept.popitem(last=False)
 
 
 def key_of(encoder: TableEncoder | TdEncoder) -> EncoderKey:
@@ -250,16 +263,16 @@ def train(
     """
     encoder = encoded.encoder
     count = len(rows.y) if chosen is None else len(chosen)
-    used = np.arange(count) if chosen is None else chosen
     if isinstance(encoder, TdEncoder):
-        given = rows.target, candidate, seed, encoder.widths, encoded.of(used), quantiles
+        given = rows.target, candidate, seed, encoder.widths, encoded.of(chosen), quantiles
         model: Any = network_of_rows(*given, rows.is_soft)
     else:
         columns = None if encoder.dense else encoder.columns
         model = network(rows.target, candidate, seed, encoder.dense_width, quantiles, columns, rows.is_soft)
     if candidate.design == "tabm":
+        used = slice(None) if chosen is None else chosen
         weights = None if rows.weights is None else rows.weights[used]
-        learned = encoded.of(used), rows.y[used], weights
+        learned = encoded.of(chosen), rows.y[used], weights
         size = min(batch_size(candidate, count), count)
         fit_members(model, *learned, candidate.members, size, candidate.steps, seed, stop)
         return mean_of_members(model, seed)

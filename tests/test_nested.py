@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 
 import fastreg as fr
 import numpy as np
@@ -119,6 +120,41 @@ def test_a_model_within_that_is_not_trained_keeps_its_weights():
     encoder.trainable = True
     model.fit(X, X, verbose=0)
     assert not same_bits(before[0], encoder.get_weights())
+
+
+@pytest.mark.parametrize("built_first", [True, False])
+def test_what_is_trained_is_one_matter_of_both_models(built_first):
+    """After each assignment the numbers of trained weights, and what the flags say, are those of Keras 3.15."""
+    base = fr.Sequential([fr.Input((4,)), layers.Dense(3), layers.Dense(2)], name="base")
+    model = fr.Sequential([base, layers.Dense(1)])
+    if built_first:
+        model.compile("adam", "mse")
+        model.fit(X[:, :4], X[:, 4], verbose=0)
+    everything, head, nothing = (26, 23, True, True, True), (3, 0, False, False, True), (0, 0, False, False, False)
+    for owner, value, expected in [
+        (base, False, head),
+        (model.layers[0], True, everything),
+        (base, False, head),
+        (model, True, everything),
+        (model.layers[0], False, head),
+        (base, True, everything),
+        (model, False, nothing),
+        (model, True, everything),
+    ]:
+        owner.trainable = value
+        trained = [one.count_params(trainable=True) for one in (model, base)]
+        assert (*trained, model.layers[0].trainable, base.trainable, model.trainable) == expected
+        lines = []
+        model.summary(show_trainable=True, print_fn=lines.append)
+        assert re.search(r"base \(Sequential\).* ([YN])\n", lines[0])[1] == ("Y" if expected[3] else "N")
+    if built_first:
+        before = base.get_weights()
+        model.layers[0].trainable = False
+        model.fit(X[:, :4], X[:, 4], verbose=0)
+        assert same_bits(before, base.get_weights())
+        model.trainable = True
+        model.fit(X[:, :4], X[:, 4], verbose=0)
+        assert not same_bits(before, base.get_weights())
 
 
 def test_two_models_share_a_third():

@@ -333,6 +333,15 @@ class Layer(Part):
         """The same layer, trained or not."""
         return self if self.trainable == trainable else replace(self, trainable=trainable)
 
+    def set_trainable(self: _L, trainable: bool) -> _L:
+        """The layer that takes its place in a model where it is set to be trained or not."""
+        return self.with_trainable(trainable)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether training changes its weights; of a model as a layer, those of any of its layers."""
+        return self.trainable
+
 
 # Classes of layers that were found to be registered.
 _BUILT_IN: set[type] = set()

@@ -184,7 +184,7 @@ class CoreModel(Sharing, Labelled):
         """
         layers = list(self.layers)
         for index in indices:
-            layers[index] = layers[index].with_trainable(trainable)
+            layers[index] = layers[index].set_trainable(trainable)
         if tuple(layers) != self.layers:
             self.rebuild(tuple(layers))
 

@@ -183,7 +183,7 @@ class Face(Structure):
         Weights, step and epoch are kept, and so are the moments of weights that are trained before and after. It is
         not necessary to compile again. ``layers[i].trainable`` sets it for one layer.
         """
-        return any(layer.trainable for layer in self._core.layers)
+        return any(layer.is_trained for layer in self._core.layers)
 
     @trainable.setter
     def trainable(self, value: bool) -> None:

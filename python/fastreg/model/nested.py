@@ -140,6 +140,18 @@ class Nested(Layer):
         return self if trainable == self.trainable else Nested(self.core, self.face, trainable)
 
 
+    def set_trainable(self, trainable: bool) -> Nested:
+        """Sets it for the layers of the model, which are the same in both models."""
+        self.core.require_idle("trainable")
+        self.core.set_trainable(range(len(self.core.layers)), trainable)
+        return self.with_trainable(True)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether any of its layers is trained."""
+        return self.trainable and any(layer.is_trained for layer in self.layers)
+
+
 def nested_in(core: Any) -> list[tuple[int, int, Nested]]:
     """The models in a model, each with the half-open range of its layers of C++."""
     found = []

@@ -22,7 +22,7 @@ def summary_lines(model: CoreModel, show_trainable: bool = False, show_sparsity:
     rows = summary_rows(model)
     extra = len(rows) - len(model.layers) - 1
     if show_trainable:
-        marks = ["Trainable", *(["-"] * extra), *("Y" if layer.trainable else "N" for layer in model.layers)]
+        marks = ["Trainable", *(["-"] * extra), *("Y" if layer.is_trained else "N" for layer in model.layers)]
         rows = [(*row, mark) for row, mark in zip(rows, marks, strict=True)]
     if show_sparsity:
         shares = ["Zeros", *(["-"] * extra), *_shares_of_zeros(model)]

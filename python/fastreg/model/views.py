@@ -123,7 +123,7 @@ class BoundLayer:
 
         Setting it takes effect at the next step, and keeps all weights and the moments of those that stay trained.
         """
-        return self.description.trainable
+        return self.description.is_trained
 
     @trainable.setter
     def trainable(self, value: bool) -> None:

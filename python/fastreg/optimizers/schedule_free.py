@@ -38,8 +38,8 @@ class ScheduleFreeAdamW(Optimizer, OptimizerArguments):
     :math:`6 \cdot 10^{-8} t` of a weight, as it does in Keras.
 
     Under a proximal L1 the soft threshold is that of :math:`z`'s steps; where :math:`z` is 0, :math:`x` gets its share
-    :math:`c_t` of it, so that it becomes exactly 0, too. A constraint is applied to :math:`z`, before :math:`x` gets its
-    share of it, and then to :math:`x`.
+    :math:`c_t` of it, so that it becomes exactly 0, too. A constraint is applied to :math:`z`, before :math:`x` gets
+    its share of it, and then to :math:`x`.
 
     Args:
         learning_rate: :math:`\eta > 0`, or a schedule called with the step, counted from 0.

@@ -17,7 +17,7 @@ TrainingStep::TrainingStep(const Graph& graph, const Objective& objective, const
     if (runs[graph.n_inputs() + i])
       for (const std::size_t value : graph.inputs[i]) runs[value] = true;
   for (const std::size_t value : graph.penalised_values())
-    if (runs[value]) activities_.push_back({value});
+    if (runs[value]) activities_.push_back({value, {}});
   caches_.resize(graph.operations.size());
   lay_out(backward, runs, arena);
   bind(backward, runs);

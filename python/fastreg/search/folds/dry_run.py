@@ -130,8 +130,7 @@ def make_context(
         precision=get_matmul_precision(),
     )
     if isinstance(model, Model):
-        fold = prepared(context, 0)
-        _check_data(context, model, fold)
+        fold = _checked_fold(context, model)
         if not spreads_known and _meets_dense(core_of(model), x):
             warn_of_spreads(np.reshape(fold.x, (len(fold.x), -1)), fold.train, names)
     return replace(context, scorers=probed(context, points)) if probes else context
@@ -445,8 +444,9 @@ def _targets(model: Model, y: Any) -> Any:
         return np.ascontiguousarray(array, np.float32)
 
 
-def _check_data(context: Context, model: Model, fold: Prepared) -> None:
-    """Scores one row, to raise the errors that fit would raise in every fold for the data and the weights of rows."""
+def _checked_fold(context: Context, model: Model) -> Prepared:
+    """The first fold, of which one row is scored, to raise the errors that fit would raise in every fold."""
+    fold = prepared(context, 0)
     targets = context.y if context.targets is None else context.targets
     weights = context.fit_arguments.get("sample_weight")
     model.build(np.shape(fold.x)[1:])
@@ -458,6 +458,7 @@ def _check_data(context: Context, model: Model, fold: Prepared) -> None:
     model.evaluate(fold.x, targets, rows=fold.scored[:1], verbose=0)
     if weights is not None:
         model.evaluate(fold.x, targets, sample_weight=weights, rows=fold.train, verbose=0)
+    return fold
 
 
 def _check_rows(x: Any, y: Any) -> None:

@@ -317,6 +317,7 @@ double Trainer::parallel_threshold() const {
 }
 
 void Trainer::set_parallel_threshold(double flops) {
+  if (!(flops >= 0.0)) throw std::invalid_argument("parallel_threshold must be >= 0, got " + std::to_string(flops));
   const std::lock_guard guard(impl_->graph.lock);
   impl_->parallel_threshold = flops;
 }

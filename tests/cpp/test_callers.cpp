@@ -227,6 +227,20 @@ void test_enumerators() {
   CHECK_REFUSED(std::invalid_argument, Predictor(network), "frozen node 0: must have a kind that there is");
 }
 
+// The outputs of one predictor are the inputs of the next one.
+void test_outputs_are_read() {
+  const Predictor first{Network({3, 1, {Dense{4}}})}, second{Network({4, 2, {Dense{2}}})};
+  std::vector<float> x(6, 0.5f), between(8), y(4), again(4);
+  const MatrixView<float> view{between.data(), 2, 4, 4};
+  first.predict({x.data(), 2, 3, 3}, view);
+  second.predict(view, {y.data(), 2, 2, 2});
+  second.predict(MatrixView<const float>{between.data(), 2, 4, 4}, {again.data(), 2, 2, 2});
+  CHECK(y == again && y[0] != 0.0f);
+  const Span<float> whole{between.data(), between.size()};
+  const Span<const float> read = whole;
+  CHECK(read.data == between.data() && read.size == 8);
+}
+
 void test_numbers() {
   Network network(chain());
   Trainer trainer(network, {});
@@ -245,6 +259,8 @@ void test_numbers() {
   CHECK_REFUSED(std::invalid_argument, fit({.early_stopping = {{.baseline = kNaN, .has_baseline = true}}}),
                 "early_stopping: baseline must be finite, got nan");
   CHECK(trainer.step() == 0);
+  CHECK_REFUSED(std::invalid_argument, trainer.set_parallel_threshold(static_cast<double>(kNaN)),
+                "parallel_threshold must be >= 0, got nan");
   CHECK_REFUSED(std::invalid_argument, MetricState(metrics::Function{}, 2, false),
                 "metric must not be a Function, which only a trainer calls");
   const std::string beta = "optimizer (Adam): beta_1 must be in [0, 1), got 2";
@@ -293,6 +309,7 @@ int main() {
   test_indices();
   test_activations();
   test_enumerators();
+  test_outputs_are_read();
   test_numbers();
   test_others_predict_while_it_fits();
   return report("test_callers");

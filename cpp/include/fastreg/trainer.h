@@ -242,7 +242,8 @@ class Trainer {
   void set_averages_shown(bool shown);
 
   // The number of floating-point operations in a step from which threads may share it; they do if that is measured to
-  // be faster. With 0 they always do. The results do not depend on it.
+  // be faster. With 0 they always do. The results do not depend on it. Setting it throws std::invalid_argument for a
+  // negative number and NaN.
   double parallel_threshold() const;
   void set_parallel_threshold(double flops);
 

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "fastreg/enums.h"
 
@@ -16,6 +17,12 @@ struct Span {
   T* begin() const { return data; }
   T* end() const { return data + size; }
   bool empty() const { return size == 0; }
+  // What may be written to may also be read.
+  operator Span<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, size};
+  }
 };
 
 // A row-major matrix: element (i, j) is data[i * stride + j].
@@ -23,6 +30,11 @@ template <class T>
 struct MatrixView {
   T* data = nullptr;
   std::size_t rows = 0, cols = 0, stride = 0;
+  operator MatrixView<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, rows, cols, stride};
+  }
 };
 
 // Rows of features of one of the element types. A MatrixView of such a type converts implicitly. Features are rounded

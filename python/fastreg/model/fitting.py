@@ -42,6 +42,7 @@ from fastreg.model.arguments import (
 from fastreg.model.core import CoreModel
 from fastreg.model.given_callbacks import checked_list
 from fastreg.model.labels import by_number
+from fastreg.model.logits import warn_of_logits
 from fastreg.model.rows import first_rows, row_count
 from fastreg.model.run import Rates, Run
 from fastreg.model.spreads import are_narrow, meets_dense, warn_of_spreads
@@ -262,11 +263,12 @@ class _KeptIfTrained:
 
 
 def _warn_once(model: CoreModel, data: _core.Data, shape: Shape, names: Any) -> None:
-    """Warns about the spreads of the features before the first step of a model, unless that was done before."""
+    """Warns of outputs that are no probabilities, and of the spreads of the features, before a model's first step."""
     if model.spreads_known or (model.trainer is not None and model.trainer.step > 0):
         return
     model.spreads_known = True
     inputs, flat = model.input_names, model.flat_for(shape)
+    warn_of_logits(model.losses, flat, inputs)
     several = len(inputs) > 1
     for i, (x, name) in enumerate(zip(data["x"] if several else [data["x"]], inputs, strict=True)):
         if meets_dense(flat, len(inputs), i) and not are_narrow(x, data["rows"]):

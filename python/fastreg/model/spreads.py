@@ -95,7 +95,7 @@ def warn_of_spreads(
         ]
         return ", ".join(shown + ["..."] * (len(indices) > _SHOWN))
 
-    _warn(
+    warn_at_caller(
         f"{label}: the spreads of the features differ by more than {_RATIO:g}, which trains badly: columns with the "
         f"largest standard deviations: {told(wide)}; with the smallest: {told(narrow)}. {advice}"
     )
@@ -135,7 +135,7 @@ def meets_dense(flat: Flat, n_inputs: int = 1, index: int = 0) -> bool:
     return False  # nothing is trained that could suffer
 
 
-def _warn(message: str) -> None:
+def warn_at_caller(message: str) -> None:
     """Warns at the first line that is not of this package."""
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "fastreg":

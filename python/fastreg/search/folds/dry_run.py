@@ -23,6 +23,7 @@ from fastreg.model.core import CoreModel, core_of
 from fastreg.model.fitting import check_verbose
 from fastreg.model.given_callbacks import adds_keys
 from fastreg.model.labels import Classes, check_count, different, numbered, takes_labels, texts_of
+from fastreg.model.logits import warn_of_logits
 from fastreg.model.model import Model
 from fastreg.model.spreads import meets_dense, warn_of_spreads
 from fastreg.runtime import get_matmul_precision
@@ -131,9 +132,16 @@ def make_context(
     )
     if isinstance(model, Model):
         fold = _checked_fold(context, model)
-        if not spreads_known and _meets_dense(core_of(model), x):
-            warn_of_spreads(np.reshape(fold.x, (len(fold.x), -1)), fold.train, names)
+        if not spreads_known:
+            _warn_once(context, core_of(model), fold)
     return replace(context, scorers=probed(context, points)) if probes else context
+
+
+def _warn_once(context: Context, core: CoreModel, fold: Prepared) -> None:
+    """Warns as the first fit of a model does."""
+    warn_of_logits(core.losses, core.flat_for(core.known_shape()), core.input_names)
+    if _meets_dense(core, context.x):
+        warn_of_spreads(np.reshape(fold.x, (len(fold.x), -1)), fold.train, context.names)
 
 
 def _made_once(model: Any, arguments: dict[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:

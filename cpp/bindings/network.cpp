@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "bindings/convert.h"
+#include "bindings/interpreter_lock.h"
 
 namespace fastreg::bindings {
 namespace {
@@ -17,7 +18,7 @@ py::list get_weights(const Network& network) {
     data.push_back(array.mutable_data());
     out.append(std::move(array));
   }
-  const py::gil_scoped_release released;
+  const Unlocked released;
   network.get_weights({data.data(), data.size()});
   return out;
 }
@@ -36,7 +37,7 @@ void set_weights(Network& network, const py::sequence& weights, const py::object
     owners.push_back(weights[i]);
     values.push_back(weight_values(owners.back(), infos[begin + i]));
   }
-  const py::gil_scoped_release released;
+  const Unlocked released;
   network.set_weights({values.data(), values.size()}, begin);
 }
 
@@ -44,7 +45,7 @@ void set_weight_part(Network& network, std::size_t index, std::size_t first, con
   const py::array array = checked<float>(values, "values", 1);
   const auto* data = static_cast<const float*>(array.data());
   const auto n = static_cast<std::size_t>(array.size());
-  const py::gil_scoped_release released;
+  const Unlocked released;
   network.set_weight_part(index, first, data, n);
 }
 
@@ -66,7 +67,7 @@ py::object predict(const Network& network, const py::object& x, const py::object
     const Features rows = features(x, "x");
     py::array result = result_array(out, rows.rows, network.n_outputs());
     const MatrixView<float> view = writable_view(result);
-    const py::gil_scoped_release released;
+    const Unlocked released;
     network.predict(rows, view, precision);
     return result;
   }
@@ -83,7 +84,7 @@ py::object predict(const Network& network, const py::object& x, const py::object
     views.push_back(writable_view(results.back()));
   }
   {
-    const py::gil_scoped_release released;
+    const Unlocked released;
     network.predict({columns.data(), columns.size()}, {views.data(), views.size()}, precision);
   }
   if (!several) return std::move(results[0]);
@@ -98,7 +99,7 @@ py::object predict_if_finite(const Network& network, const py::object& x, const 
   const MatrixView<float> view = writable_view(result);
   bool finite = false;
   {
-    const py::gil_scoped_release released;
+    const Unlocked released;
     finite = network.predict_if_finite(rows, view, precision);
   }
   return finite ? py::object(std::move(result)) : py::none();

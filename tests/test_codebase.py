@@ -41,6 +41,7 @@ MAY_INCLUDE = {
 }
 # What only one place may know: a pattern of code lines, and the path under cpp/ that may contain it.
 ONLY_IN = {
+    "the interpreter's lock": (r"\bgil_scoped_|\bPyEval_(Save|Restore)Thread\b", "bindings/interpreter_lock.h"),
     "Python": (r"#\s*include\s*[<\"](Python\.h|pybind11/|numpy/)", "bindings/"),
     "OpenMP": (r"#\s*pragma\s+omp|\bomp_\w+\s*\(|<omp\.h>", "cpu/parallel.cpp"),
     "intrinsics": (r"<\w*intrin\.h>|<arm_\w+\.h>|\b_mm\d*_\w+\(|__builtin_ia32_(?!pause)", "cpu/simd/"),

@@ -51,8 +51,8 @@ def test_one_warning_says_what_to_write(kind):
     made, last = getattr(losses, kind), "sigmoid" if kind.startswith("Binary") else "softmax"
     [message] = fit([layers.Dense(3)], made(), TARGETS[kind])
     assert message == (
-        f"the loss {kind} takes probabilities, but the last layer, Dense(3), has no activation, so that its outputs are "
-        f"any numbers: write losses.{kind}(from_logits=True), or give the layer activation={last!r}"
+        f"the loss {kind} takes probabilities, but the last layer, Dense(3), has no activation, so that its outputs "
+        f"are any numbers: write losses.{kind}(from_logits=True), or give the layer activation={last!r}"
     )
     assert fit([layers.Dense(3)], made(from_logits=True), TARGETS[kind]) == []
     for right in ([layers.Dense(3, last)], [layers.Dense(3), layers.Activation(last)]):

@@ -2,6 +2,7 @@
 #include "fastreg/cells.h"
 
 #include "bindings/convert.h"
+#include "bindings/interpreter_lock.h"
 
 namespace fastreg::bindings {
 namespace {
@@ -26,7 +27,7 @@ py::object read_numbers_of(const py::object& offsets, const py::object& data) {
   const Span<double> out = span_of(found);
   bool all = false;
   {
-    const py::gil_scoped_release released;
+    const Unlocked released;
     all = read_numbers(texts, out) == out.size;
   }
   return all ? py::object(found) : py::none();
@@ -39,7 +40,7 @@ py::object find_levels_of(const py::object& offsets, const py::object& data, con
   py::array_t<double> found = numbers_for(texts);
   const Span<double> out = span_of(found);
   {
-    const py::gil_scoped_release released;
+    const Unlocked released;
     find_levels(texts, levels, values, out);
   }
   return found;
@@ -54,7 +55,7 @@ py::object to_rows_of(const py::object& codes, const py::object& offsets) {
   FloatArray found({given.shape(1), given.shape(0)});
   const Span<float> out{found.mutable_data(), static_cast<std::size_t>(found.size())};
   {
-    const py::gil_scoped_release released;
+    const Unlocked released;
     to_rows({static_cast<const double*>(given.data()), out.size}, moved, out);
   }
   return found;
@@ -89,7 +90,7 @@ py::str lines_from(const py::list& columns) {
   for (const py::handle column : columns) all.push_back(line_column_from(column));
   std::string found;
   {
-    const py::gil_scoped_release released;
+    const Unlocked released;
     found = lines_of({all.data(), all.size()});
   }
   return py::str(found);

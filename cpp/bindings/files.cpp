@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "bindings/convert.h"
+#include "bindings/interpreter_lock.h"
 #include "fastreg/model_file.h"
 
 namespace fastreg::bindings {
@@ -20,13 +21,13 @@ void save_file(const py::bytes& path, const std::string& description, const py::
                      static_cast<const float*>(array.data())});
   }
   const std::string name = path;
-  const py::gil_scoped_release released;
+  const Unlocked released;
   write_model(name, description, views);
 }
 
 std::unique_ptr<ModelReader> open_file(const py::bytes& path) {
   const std::string name = path;
-  const py::gil_scoped_release released;
+  const Unlocked released;
   return std::make_unique<ModelReader>(name);
 }
 
@@ -40,7 +41,7 @@ py::dict shapes(const ModelReader& file) {
 FloatArray read(const ModelReader& file, std::size_t index, std::size_t first, std::size_t n) {
   FloatArray out(static_cast<py::ssize_t>(n));
   float* const data = out.mutable_data();
-  const py::gil_scoped_release released;
+  const Unlocked released;
   file.read(index, first, data, n);
   return out;
 }
@@ -48,7 +49,7 @@ FloatArray read(const ModelReader& file, std::size_t index, std::size_t first, s
 void write_bytes(const py::bytes& path, const py::bytes& content) {
   const std::string name = path;
   const std::string_view bytes = content;
-  const py::gil_scoped_release released;
+  const Unlocked released;
   write_file(name, bytes);
 }
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "bindings/interpreter_lock.h"
+
 namespace fastreg::bindings {
 namespace {
 
@@ -344,7 +346,7 @@ py::object frozen_state(const Predictor& predictor) {
 std::unique_ptr<const Predictor> predictor_from(py::handle source, MatmulPrecision precision) {
   if (py::isinstance<Network>(source)) {
     const Network& network = source.cast<const Network&>();
-    const py::gil_scoped_release released;
+    const Unlocked released;
     return std::make_unique<const Predictor>(network, precision);
   }
   if (py::isinstance<py::dict>(source))

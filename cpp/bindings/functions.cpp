@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "bindings/interpreter_lock.h"
+
 namespace fastreg::bindings {
 namespace {
 
@@ -32,18 +34,18 @@ void take(const py::sequence& functions, std::vector<std::unique_ptr<Owned>>& ow
 }  // namespace
 
 double PythonMetric::value(const MetricRows& rows) {
-  const py::gil_scoped_acquire acquired;
+  const Locked acquired;
   const py::object targets = targets_of(rows.labels, rows.target, rows.rows, rows.cols);
   py::object weights = copied(rows.weight, rows.rows, 1);
   if (!weights.is_none()) weights = weights.attr("reshape")(-1);
-  return function_(targets, copied(rows.y, rows.rows, rows.cols), weights).cast<double>();
+  return called(function_, targets, copied(rows.y, rows.rows, rows.cols), weights).cast<double>();
 }
 
 void PythonLoss::compute(const LossRows& rows) {
-  const py::gil_scoped_acquire acquired;
+  const Locked acquired;
   const py::object targets = targets_of(rows.labels, rows.target, rows.rows, rows.target_cols);
   const auto returned =
-      function_(targets, copied(rows.y, rows.rows, rows.cols)).cast<std::pair<py::object, py::object>>();
+      called(function_, targets, copied(rows.y, rows.rows, rows.cols)).cast<std::pair<py::object, py::object>>();
   const Span<const float> values = required_vector<float>(returned.first, "loss");
   const MatrixView<const float> gradient = matrix(returned.second, "gradient");
   if (values.size != rows.rows || gradient.rows != rows.rows || gradient.cols != rows.cols)

@@ -5,6 +5,7 @@
 
 #include "bindings/convert.h"
 #include "bindings/description.h"
+#include "bindings/interpreter_lock.h"
 #include "bindings/pause.h"
 
 namespace fastreg::bindings {
@@ -19,7 +20,7 @@ py::list get_weights(const Network& network) {
     data.push_back(array.mutable_data());
     out.append(std::move(array));
   }
-  const py::gil_scoped_release released;
+  const Unlocked released;
   network.get_weights({data.data(), data.size()});
   return out;
 }
@@ -38,7 +39,7 @@ void set_weights(Network& network, const py::sequence& weights, const py::object
     owners.push_back(weights[i]);
     values.push_back(weight_values(owners.back(), infos[begin + i]));
   }
-  const py::gil_scoped_release released;
+  const Unlocked released;
   network.set_weights({values.data(), values.size()}, begin);
 }
 
@@ -46,7 +47,7 @@ void set_weight_part(Network& network, std::size_t index, std::size_t first, con
   const py::array array = checked<float>(values, "values", 1);
   const auto* data = static_cast<const float*>(array.data());
   const auto n = static_cast<std::size_t>(array.size());
-  const py::gil_scoped_release released;
+  const Unlocked released;
   network.set_weight_part(index, first, data, n);
 }
 
@@ -69,7 +70,7 @@ py::object predict(const Network& network, const py::object& x, const py::object
     py::array result = result_array(out, rows.rows, network.n_outputs());
     const MatrixView<float> view = writable_view(result);
     PythonPause pause;
-    const py::gil_scoped_release released;
+    const Unlocked released;
     network.predict(rows, view, precision, &pause);
     return result;
   }
@@ -87,7 +88,7 @@ py::object predict(const Network& network, const py::object& x, const py::object
   }
   {
     PythonPause pause;
-    const py::gil_scoped_release released;
+    const Unlocked released;
     network.predict({columns.data(), columns.size()}, {views.data(), views.size()}, precision, &pause);
   }
   if (!several) return std::move(results[0]);
@@ -103,7 +104,7 @@ py::object predict_if_finite(const Network& network, const py::object& x, const 
   bool finite = false;
   {
     PythonPause pause;
-    const py::gil_scoped_release released;
+    const Unlocked released;
     finite = network.predict_if_finite(rows, view, precision, &pause);
   }
   return finite ? py::object(std::move(result)) : py::none();

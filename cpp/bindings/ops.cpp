@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "bindings/convert.h"
+#include "bindings/interpreter_lock.h"
 
 namespace fastreg::bindings {
 namespace {
@@ -36,7 +37,7 @@ class Result {
 // Calls f with the interpreter lock released.
 template <class F>
 void released(F&& f) {
-  const py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   f();
 }
 
@@ -161,7 +162,7 @@ bool all_finite(const py::object& x) {
   } else {
     values = features(x, "x");
   }
-  const py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   return ops::all_finite(values);
 }
 

@@ -1,7 +1,6 @@
 // Lets Python handle signals, such as that of Ctrl-C, during a long prediction or evaluation.
 #pragma once
-#include <pybind11/pybind11.h>
-
+#include "bindings/interpreter_lock.h"
 #include "fastreg/pause.h"
 
 namespace fastreg::bindings {
@@ -10,8 +9,8 @@ namespace fastreg::bindings {
 class PythonPause final : public Pause {
  public:
   void reached() override {
-    const pybind11::gil_scoped_acquire acquired;
-    if (PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
+    const Locked locked;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
   }
 };
 

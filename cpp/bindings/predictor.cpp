@@ -15,6 +15,7 @@
 
 #include "bindings/convert.h"
 #include "bindings/frozen.h"
+#include "bindings/interpreter_lock.h"
 #include "bindings/predictor_docs.h"
 #include "bindings/rows.h"
 
@@ -155,7 +156,7 @@ void predict(const PyPredictor& self, PyArrayObject* x, PyArrayObject* out) {
   const MatrixView<const float> rows{static_cast<const float*>(PyArray_DATA(x)), n, cols, cols};
   const MatrixView<float> result{static_cast<float*>(PyArray_DATA(out)), n, outputs, outputs};
   if (self.work_per_row * static_cast<double>(n) < kReleaseWork) return self.predictor->predict(rows, result);
-  const py::gil_scoped_release released;
+  const Unlocked released;
   self.predictor->predict(rows, result);
 }
 
@@ -241,7 +242,7 @@ PyObject* call_several(const PyPredictor& self, PyObject* x, PyObject* out) {
           {static_cast<float*>(PyArray_DATA(array_of(results.back().ptr()))), views[0].rows, cols, cols});
     }
     {
-      const py::gil_scoped_release released;
+      const Unlocked released;
       self.predictor->predict({views.data(), views.size()}, {result_views.data(), result_views.size()});
     }
     if (results.size() == 1) return results[0].release().ptr();
@@ -282,7 +283,7 @@ std::optional<Rows> rows_of(PyObject* x, npy_intp cols) {
                                static_cast<std::size_t>(self.n_outputs), static_cast<std::size_t>(self.n_outputs)};
     const bool is_short = self.work_per_row * static_cast<double>(n) < kReleaseWork;
     const bool within = is_short ? rows->predict(*self.predictor, to) : [&] {
-      const py::gil_scoped_release released;
+      const Unlocked released;
       return rows->predict(*self.predictor, to);
     }();
     if (!within) return nullptr;

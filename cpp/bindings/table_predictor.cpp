@@ -5,6 +5,7 @@
 
 #include "bindings/convert.h"
 #include "bindings/frozen.h"
+#include "bindings/interpreter_lock.h"
 
 namespace fastreg::bindings {
 namespace {
@@ -30,7 +31,7 @@ class PyTablePredictor {
     if (predictor_.work_per_row() * static_cast<double>(n) < kReleaseWork) {
       predictor_.predict(view, to);
     } else {
-      const py::gil_scoped_release released;
+      const Unlocked released;
       predictor_.predict(view, to);
     }
     return out;

@@ -7,6 +7,7 @@
 
 #include "bindings/description.h"
 #include "bindings/functions.h"
+#include "bindings/interpreter_lock.h"
 
 namespace fastreg::bindings {
 namespace {
@@ -85,42 +86,42 @@ class PythonObserver final : public FitObserver {
     const auto now = Clock::now();
     if (!last && now - last_epoch_ < interval_) return false;
     last_epoch_ = now;
-    const py::gil_scoped_acquire acquired;
-    return on_epoch_(epoch, logs, last).cast<bool>();
+    const Locked acquired;
+    return called(on_epoch_, epoch, logs, last).cast<bool>();
   }
 
   void poll(std::size_t epoch, std::size_t step, std::size_t steps, double loss) override {
     if (!on_main_thread_ && !wants_polls_) return;   // signals reach the main thread only
-    const py::gil_scoped_acquire acquired;
+    const Locked acquired;
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     const auto now = Clock::now();
     if (!wants_polls_ || now - last_poll_ < std::chrono::milliseconds(100)) return;
     last_poll_ = now;
-    on_poll_(epoch, step, steps, loss);
+    called(on_poll_, epoch, step, steps, loss);
   }
 
   Span<const double> rates(std::size_t first, std::size_t least) override {
-    const py::gil_scoped_acquire acquired;
+    const Locked acquired;
     if (on_rates_.is_none()) return FitObserver::rates(first, least);
-    rates_ = on_rates_(first, least);
+    rates_ = called(on_rates_, first, least);
     return vector<double>(rates_, "rates");
   }
 
   void batch_begins(std::size_t epoch, std::size_t step) override {
-    const py::gil_scoped_acquire acquired;
+    const Locked acquired;
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-    on_batch_(epoch, step, py::none());
+    called(on_batch_, epoch, step, py::none());
   }
 
   bool batch_ended(std::size_t epoch, std::size_t step, const std::vector<double>& logs) override {
-    const py::gil_scoped_acquire acquired;
-    return on_batch_(epoch, step, logs).cast<bool>();
+    const Locked acquired;
+    return called(on_batch_, epoch, step, logs).cast<bool>();
   }
 
   std::optional<std::vector<double>> validate() override {
     if (!validates_) return std::nullopt;
-    const py::gil_scoped_acquire acquired;
-    return on_validation_().cast<std::vector<double>>();
+    const Locked acquired;
+    return called(on_validation_).cast<std::vector<double>>();
   }
 
  private:
@@ -217,7 +218,7 @@ py::dict fit(PyTrainer& self, const py::dict& data, const py::object& validation
   FitResult result;
   py::object exception = py::none();
   try {
-    const py::gil_scoped_release released;
+    const Unlocked released;
     self.trainer->fit(train, scored ? &*scored : nullptr, options, &observer, result);
   } catch (const py::error_already_set& raised) {
     exception = raised.value();
@@ -238,7 +239,7 @@ py::tuple train_batch(PyTrainer& self, const py::dict& data, const py::object& r
   FitResult result;
   std::vector<double> logs;
   {
-    const py::gil_scoped_release released;
+    const Unlocked released;
     logs = self.trainer->train_batch(batch, row, result, functions.all());
   }
   if (result.reason != StopReason::diverged) return py::make_tuple(logs, py::none());
@@ -248,14 +249,14 @@ py::tuple train_batch(PyTrainer& self, const py::dict& data, const py::object& r
 std::vector<double> test_batch(PyTrainer& self, const py::dict& data, const py::tuple& given_functions) {
   const Dataset batch = dataset(data);
   const PythonFunctions functions(given_functions);
-  const py::gil_scoped_release released;
+  const Unlocked released;
   return self.trainer->test_batch(batch, functions.all());
 }
 
 std::vector<double> evaluate(PyTrainer& self, const py::dict& data, const py::tuple& given_functions) {
   const Dataset scored = dataset(data);
   const PythonFunctions functions(given_functions);
-  const py::gil_scoped_release released;
+  const Unlocked released;
   return self.trainer->evaluate(scored, functions.all());
 }
 
@@ -289,7 +290,7 @@ py::tuple get_state(const PyTrainer& self, bool with_weights) {
   });
   Progress progress;
   {
-    const py::gil_scoped_release released;
+    const Unlocked released;
     progress = self.trainer->get_state({weight_data.data(), weight_data.size()},
                                        {moment_data.data(), moment_data.size()});
   }
@@ -313,7 +314,7 @@ void set_moments(PyTrainer& self, const py::dict& moments) {
   if (all.size() != moments.size())
     throw py::value_error("moments must be " + std::to_string(all.size()) + " arrays, got " +
                           std::to_string(moments.size()));
-  const py::gil_scoped_release released;
+  const Unlocked released;
   for (const Assignment& one : all) self.trainer->set_moment(one.moment, one.weight, one.values);
 }
 
@@ -333,7 +334,7 @@ void set_moment_part(PyTrainer& self, std::size_t index, std::size_t first, cons
   const auto n = static_cast<std::size_t>(array.size());
   const std::size_t each = self.trainable.size();
   if (index >= each * self.trainer->moment_names().size()) throw py::index_error("there is no such moment");
-  const py::gil_scoped_release released;
+  const Unlocked released;
   self.trainer->set_moment_part(index / each, self.trainable[index % each], first, data, n);
 }
 
@@ -357,7 +358,7 @@ void bind_batches(py::class_<PyTrainer>& trainer) {
 // The value of a member function, which may wait for a lock, and so without the interpreter's.
 template <class Value>
 Value unlocked(const PyTrainer& self, Value (Trainer::*member)() const) {
-  const py::gil_scoped_release released;
+  const Unlocked released;
   return (self.trainer.get()->*member)();
 }
 
@@ -390,19 +391,19 @@ void bind_trainer(py::module_& module) {
       .def_property(
           "step", [](const Self& self) { return unlocked(self, &Trainer::step); },
           [](Self& self, std::uint64_t step) {
-            const py::gil_scoped_release released;
+            const Unlocked released;
             self.trainer->set_progress(step, self.trainer->epoch());
           })
       .def_property(
           "epoch", [](const Self& self) { return unlocked(self, &Trainer::epoch); },
           [](Self& self, std::uint64_t epoch) {
-            const py::gil_scoped_release released;
+            const Unlocked released;
             self.trainer->set_progress(self.trainer->step(), epoch);
           })
       .def_property(
           "averages_shown", [](const Self& self) { return unlocked(self, &Trainer::averages_shown); },
           [](Self& self, bool shown) {
-            const py::gil_scoped_release released;
+            const Unlocked released;
             self.trainer->set_averages_shown(shown);
           })
       .def_property(
@@ -411,7 +412,7 @@ void bind_trainer(py::module_& module) {
       .def(
           "set_learning_rate",
           [](Self& self, double rate) {
-            const py::gil_scoped_release released;
+            const Unlocked released;
             self.trainer->set_learning_rate(rate);
           },
           py::arg("rate"), py::pos_only())

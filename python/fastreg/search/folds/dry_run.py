@@ -105,9 +105,8 @@ def make_context(
     (model, extra), again = _try_out(build, points, seed, gates)
     scorers = resolve(scoring, model)
     labels, numbers = _labels(model, y)
-    classes = are_classes(model, numbers)
-    given = _made_once(model, {**arguments, **extra}, points[0])
-    x, targets, epochs, names = _checked_data(model, x, numbers, chain, given)
+    classes, made = are_classes(model, numbers), _made_once(model, {**arguments, **extra}, points[0])
+    x, targets, epochs, names = _checked_data(model, x, numbers, chain, made)
     _check_lengths(x, y, isinstance(model, Model) and chain is not None)
     _check_curves(scorers, curves)
     context = Context(

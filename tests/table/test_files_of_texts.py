@@ -378,3 +378,19 @@ def test_options_of_blocks_that_are_wrong(tmp_path, options, error, message):
     path.write_text("a\n1\n", encoding="utf-8")
     with pytest.raises(error, match=rf"^read_blocks: {message}$"):
         next(read_blocks(path, **options))
+
+
+def test_empty_rows_of_a_sheet(tmp_path):
+    """Those between others are rows, as in pandas, and those around the table are not."""
+    import openpyxl
+    import pandas as pd
+
+    book = openpyxl.Workbook()
+    for row in ([None, None], ["a", "b"], [1.5, "x"], [None, None], [2.5, "y"], [None, None], [None, None]):
+        book.active.append(row)
+    book.active.cell(9, 1).font = openpyxl.styles.Font(bold=True)  # a cell without a value
+    book.save(tmp_path / "t.xlsx")
+    expected = pd.read_excel(tmp_path / "t.xlsx", header=1)[:3]
+    table = read_table(tmp_path / "t.xlsx")
+    np.testing.assert_array_equal(table["a"].numbers(), expected["a"])
+    assert table["b"].texts() == ["x", None, "y"]

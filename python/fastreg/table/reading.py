@@ -277,9 +277,10 @@ def _excel(name: str, style: NumberStyle | None) -> Table:
             rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
         except Exception as error:  # of any kind: of the archive, of XML, of missing parts
             raise ValueError(f"{name}: not an xlsx file: {' '.join(str(error).split())[:200]}") from error
-    rows = [row for row in rows if any(cell is not None for cell in row)]
-    if not rows:
+    full = [i for i, row in enumerate(rows) if any(cell is not None for cell in row)]
+    if not full:
         raise ValueError(f"{name}: not a table: the first sheet is empty")
+    rows = rows[full[0] : full[-1] + 1]  # an empty row between others counts, as predictions stand beside rows
     names = ["" if cell is None else str(cell).strip() for cell in rows[0]]
     width = max((i + 1 for row in rows for i, cell in enumerate(row) if cell is not None), default=0)
     names = (names + [""] * width)[:width]

@@ -215,8 +215,8 @@ def test_predict_and_evaluate_check_batch_size(method, value, error):
 # (layers, loss) that do not go together.
 @pytest.mark.parametrize(("stack", "loss", "words"), [
     ([layers.Dense(1, activation="softmax")], "mse", ["softmax", "1"]),
-    ([layers.Dense(1)], "sparse_categorical_crossentropy", ["labels|Categorical", "1"]),
-    ([layers.Dense(1)], "categorical_crossentropy", ["Categorical", "1"]),
+    ([layers.Dense(1, "sigmoid")], "sparse_categorical_crossentropy", ["labels|Categorical", "1"]),
+    ([layers.Dense(1, "sigmoid")], "categorical_crossentropy", ["Categorical", "1"]),
 ])
 def test_outputs_and_loss_must_go_together(stack, loss, words):
     x, y = blobs(40, 10, 2)

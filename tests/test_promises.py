@@ -384,6 +384,7 @@ def test_balanced_class_weights():
     assert same_bits(balanced, given)
 
 
+@pytest.mark.filterwarnings("ignore:the loss BinaryCrossentropy takes probabilities")
 def test_from_logits_is_the_sigmoid_left_out():
     x, y = blobs(60, 5, 2)
     inside = train([layers.Dense(1, activation="sigmoid")], data=(x, y))

@@ -130,6 +130,7 @@ def test_outputs_that_are_not_finite_stay_visible(kind):
         assert np.isnan(ops.loss(kind, y, t)[0]).tolist() == [False, True, False]
 
 
+@pytest.mark.filterwarnings("ignore:the loss .* takes probabilities")
 @pytest.mark.parametrize("apart", [False, True], ids=["", "apart"])
 @pytest.mark.parametrize("units", [2, 3, 17])
 @pytest.mark.parametrize("head", HEADS)

@@ -104,6 +104,7 @@ def test_counts_are_sums_of_weights():
     assert history["weighted_true_positives"] == pytest.approx([r[hits[:, 0]].sum()], rel=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:the loss BinaryCrossentropy takes probabilities")  # the inputs are some
 def test_weights_of_classes_are_weights_of_rows():
     y, t = scored("yes")
     model = identity(1, "binary_crossentropy", metrics=["accuracy"], weighted_metrics=["accuracy"])
@@ -180,6 +181,7 @@ def test_early_stopping_knows_the_direction(made, direction):
         assert stopping.best == pytest.approx(history.history[key][0])
 
 
+@pytest.mark.filterwarnings("ignore:the loss BinaryCrossentropy takes probabilities")  # the inputs are some
 def test_a_search_keeps_weights_and_knows_directions():
     y, t = scored("yes", rows=60)
 

@@ -282,7 +282,7 @@ def test_tools_of_scikit_learn_know_the_estimators():
         (lambda: TableRegressor().fit(TABLE, LABELS), ValueError, "must hold numbers for regression, got 'no', 'yes'"),
         (lambda: TableRegressor().fit(TABLE, [1e400] * N), ValueError, "must hold numbers below 1e300 in size, got"),
         (lambda: TableClassifier().predict(TABLE), ValueError, "not fitted; call fit first"),
-        (lambda: TableClassifier(weight="kind").fit(TABLE, LABELS), ValueError, "weight: column 'kind' must hold numb"),
+        (lambda: TableClassifier(weight="kind").fit(TABLE, LABELS), ValueError, "weight: column 'kind' must hold fini"),
         (lambda: TableClassifier(time_column="kind").fit(TABLE, LABELS), ValueError, "must hold dates or numbers, got"),
         (lambda: TableClassifier().fit({"l": [[1]] * 9}, [0, 1, 0] * 3), ValueError, "no column to learn from .*lis"),
     ],

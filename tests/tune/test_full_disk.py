@@ -161,7 +161,7 @@ def test_a_search_goes_on_without_a_journal_that_no_place_can_hold(tmp_path, spa
         rb"on without it\n",
         done.stderr,
     ), done.stderr
-    assert 1000 < path.stat().st_size < 4000
+    assert 1000 < path.stat().st_size <= 4000
     assert path.read_bytes().endswith(b"\n")
     np.testing.assert_array_equal(cooked(path, resume=True), outputs)
     assert path.read_bytes().count(b"\n") == 19

@@ -1,7 +1,7 @@
 """A warning about a loss of probabilities whose outputs are logits: the last layer has no sigmoid or softmax.
 
-The loss then takes numbers below 0 and above 1 for probabilities, which it cuts to their range: their gradients are 0,
-and the network trains badly without a word. It is what users of PyTorch write, whose cross-entropies take logits.
+The loss then takes any numbers for probabilities, and the network trains badly without a word. It is what users of
+PyTorch write, whose cross-entropies take logits.
 """
 
 from __future__ import annotations

@@ -122,6 +122,15 @@ def test_years_of_two_digits(form, pattern, days, unsure):
     np.testing.assert_array_equal(schema.codes({"d": texts})[:, 0], truth)
 
 
+def test_a_year_of_four_digits_comes_first_even_if_it_is_as_small_as_a_day():
+    """Such years are in numbers of files and cases, often without a day."""
+    assert form_of(["0012-05", "0013-06"]) == ("ymd", False)
+    assert form_of(["0012-05-01", "0013/06/02"]) == ("ymd", False)
+    texts = [f"{year:04}-{month:02}" for year in range(1, 31) for month in (2, 5)]
+    column = Schema.infer({"d": texts, "a": [0.5, 1.5] * 30}).columns[0]
+    assert (column.kind, column.form) == ("date", "ymd")
+
+
 @pytest.mark.parametrize(("form", "pattern"), [("dmy", "%d/%m/%y"), ("dmy", "%d-%m-%y"), ("dmy", "%d.%m.%y")])
 def test_a_wrong_day_does_not_make_a_year_of_days(form, pattern):
     """31 February could only be a year and a month, and 32 no day at all."""

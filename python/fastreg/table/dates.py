@@ -103,12 +103,12 @@ def form_of(texts: Sequence[str], forms: Iterable[str] = PLAIN_FORMS) -> tuple[s
 
 
 def _begins_with_year(texts: Sequence[str]) -> tuple[bool, bool]:
-    """Whether the first number of dates is plainly the year, as no day is as large, and whether it rather is than not.
+    """Whether the first number of dates is plainly the year, as no day is as long or large, and whether it rather is.
 
     Some texts may have a wrong day.
     """
     numbers = [re.split(r"\D", text) for text in texts]
-    days = [part for part in numbers if 1 <= int(part[0]) <= _LAST_DAY]
+    days = [part for part in numbers if len(part[0]) == 2 and 1 <= int(part[0]) <= _LAST_DAY]
     if len(texts) - len(days) > _WRONG_DAYS * len(texts):
         return True, True
     first, last = ({int(part[i]) for part in days} for i in (0, 2))

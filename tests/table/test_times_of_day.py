@@ -83,9 +83,11 @@ def test_a_model_learns_from_the_time(tmp_path):
     np.testing.assert_array_equal(loaded.predict_proba({"t": new}), model.predict_proba({"t": new}))
 
 
-def test_a_column_of_one_time_and_a_column_with_odd_texts():
+def test_a_column_of_one_time_of_the_last_second_and_with_odd_texts():
     one = Schema.infer({"t": ["08:30"] * 50, "a": [0.5, 1.5] * 25})
     assert one.left_out == {"t": "it has one time"}
+    last = Schema.infer({"t": [*(time.strftime("%H:%M:%S") for time in TIMES), "23:59:59.7"]})
+    assert last.dictionary["t"].reason.endswith("to 23:59")
     odd = Schema.infer({"t": [*(time.strftime("%H:%M") for time in TIMES), "noon"]})
     assert (odd.columns[0].form, odd.dictionary["t"].taken_for_missing) == ("time", ("noon",))
 

@@ -334,7 +334,7 @@ def _date(look: _Look, form: str, reason: str) -> tuple[Column | None, Entry]:
 
 def _day(days: float, form: str) -> str:
     if form == "time":
-        seconds = round(days * 86_400.0)
+        seconds = min(round(days * 86_400.0), 86_399)  # 23:59:59.7 is no 24:00
         return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}"
     return str(np.datetime64("1970-01-01") + int(np.floor(days)))
 

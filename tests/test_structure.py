@@ -145,6 +145,11 @@ def test_parts_of_a_weight():
         assert np.array_equal(kernel[key], values[key])
     assert len(kernel) == len(values)
     assert np.array_equal(np.stack(list(kernel)), values)
+    rows = iter(kernel)
+    next(rows)
+    kernel.assign(values + 1.0)
+    assert np.array_equal(next(rows), values[1])  # all rows are copied at once
+    kernel.assign(values)
     kernel[0][:] = 0.0  # of a copy
     assert np.array_equal(kernel.numpy(), values)
     with pytest.raises(TypeError, match=r"^first/kernel: parts of a weight cannot be set; assign replaces all"):

@@ -6,6 +6,7 @@ weights of now, also after a fit.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -71,6 +72,9 @@ class BoundWeight:
 
     def __len__(self) -> int:
         return int(self.shape[0])
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.numpy())  # by __getitem__ each row would copy all
 
     if not TYPE_CHECKING:  # a type checker knows which members there are
 

@@ -20,20 +20,29 @@ constexpr std::size_t kScratchFloats = std::size_t{1} << 18;
 struct ScratchOfNetworks;
 struct ScratchOfConversions;
 struct ScratchOfTables;
-// A buffer that the thread keeps from call to call, for batches that are too large for the stack. The pointer has no
-// destructor: an object of the program may predict in its own, after those of the thread have run, and gets a new one.
-template <class Owner>
-float* thread_scratch(const Backend& backend, std::size_t floats) {
+// Calls run(memory) with a buffer that the thread keeps from call to call, for batches that are too large for the stack.
+// The pointer has no destructor: an object of the program may predict in its own, after those of the thread have run,
+// and then has a buffer for each call.
+template <class Owner, class Run>
+void with_kept(const Backend& backend, std::size_t floats, Run run) {
   thread_local Buffer* kept = nullptr;
+  thread_local bool released = false;
   struct Release {
-    ~Release() { delete std::exchange(kept, nullptr); }
+    ~Release() {
+      delete std::exchange(kept, nullptr);
+      released = true;
+    }
   };
   thread_local const Release release;
+  if (released) {
+    const Buffer own(backend, floats);
+    return run(own.data());
+  }
   if (kept == nullptr || kept->size() < floats) {
     delete std::exchange(kept, nullptr);   // before the new one is allocated
     kept = new Buffer(backend, floats);
   }
-  return kept->data();
+  run(kept->data());
 }
 
 // The number of rows of a block, such that blocks have equal sizes and threads equal numbers of blocks. Short calls on
@@ -55,7 +64,7 @@ inline std::size_t serving_threads(double work, std::size_t rows) {
 // Calls run(scratch) with memory for this many floats, which is on the stack if they are few.
 template <class Owner = ScratchOfNetworks, class Run>
 FASTREG_INLINE void with_scratch(const Backend& backend, std::size_t floats, Run run) {
-  if (floats > kStackFloats) return run(thread_scratch<Owner>(backend, floats));
+  if (floats > kStackFloats) return with_kept<Owner>(backend, floats, run);
   alignas(64) float stack[kStackFloats + kLane];   // kLane more, because kernels may read past the end
   run(stack);
 }

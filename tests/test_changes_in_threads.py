@@ -5,6 +5,10 @@ as can be.
 """
 from __future__ import annotations
 
+import fastreg as fr
+import numpy as np
+from fastreg import layers
+from fastreg.model.core import core_of
 from programs import last_json, run_program
 
 COMMON = """
@@ -96,3 +100,28 @@ print(json.dumps([wrong, taken == sum(steps), sum(steps) > 0]))
 def test_no_fit_is_lost_while_others_change_the_model():
     """A change of ``trainable`` keeps the number of steps, which is that of all fits that returned."""
     assert last_json(run_program(FITTED, 1500, timeout=300)) == [[], True, True]
+
+
+def test_a_trainer_is_of_the_network_that_the_model_has_now(monkeypatch):
+    """Here the other thread changes the model between the two moments at which this one looks for network and lock."""
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    model = fr.Sequential([fr.Input((4,)), layers.Dense(3, "relu"), layers.Dense(1)], seed=0)
+    model.compile("adam", "mse")
+    model.build(4)
+    core = core_of(model)
+    found = core.require_network
+
+    def then_changed(call):
+        network = found(call)
+        if call == "fit":
+            monkeypatch.undo()
+            model.layers[0].trainable = False
+        return network
+
+    monkeypatch.setattr(core, "require_network", then_changed)
+    model.evaluate(x, x[:, 0], verbose=0)
+    assert core.require_network == found  # it was changed
+    before = model.get_weights()
+    model.fit(x, x[:, 0], verbose=0)
+    changed = [bool(np.any(old != new)) for old, new in zip(before, model.get_weights(), strict=True)]
+    assert changed == [False, False, True, True]

@@ -195,6 +195,16 @@ def test_it_survives_copies(kind, copied, tmp_path):
     assert same_bits(other.get_weights(), kept)  # a copy shares nothing with the original
 
 
+def test_a_model_within_is_trained_if_any_of_its_layers_is():
+    inner = fr.Sequential([layers.Dense(3), layers.Dense(2)], seed=0)
+    outer = fr.Sequential([fr.Input((4,)), inner, layers.Dense(1)], seed=1)
+    for flags in ([True, True], [False, True], [True, False], [False, False]):
+        for layer, trained in zip(inner.layers, flags, strict=True):
+            layer.trainable = trained
+        assert outer.layers[0].trainable is any(flags)
+        assert len(outer.trainable_weights) == 2 * sum(flags) + 2
+
+
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
 def test_it_is_copied_after_a_model_within_is_set_to_be_trained_again(copied):
     """The moments of a copy are those of the layers that are trained now, not of those at the last fit."""

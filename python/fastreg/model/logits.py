@@ -27,11 +27,11 @@ def warn_of_logits(losses: tuple[Loss, ...], flat: Flat, names: list[str]) -> No
         if getattr(loss, "from_logits", True):
             continue
         config: dict[str, Any] = flat.configs[flat.nodes[value - len(names)][0]]
-        if config["type"] in ("Dense", "EnsembleDense") and config["activation"] in (None, "linear"):
+        if config["type"] == "Dense" and config["activation"] in (None, "linear"):
             kind = type(loss).__name__
             last = "sigmoid" if kind.startswith("Binary") else "softmax"
             warn_at_caller(
-                f"the loss {kind} takes probabilities, but the last layer, {config['type']}({config['units']}), has no "
+                f"the loss {kind} takes probabilities, but the last layer, Dense({config['units']}), has no "
                 f"activation, so that its outputs are any numbers: write losses.{kind}(from_logits=True), or give the "
                 f"layer activation={last!r}"
             )

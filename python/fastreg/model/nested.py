@@ -139,7 +139,6 @@ class Nested(Layer):
         """The same model as a layer that is trained or not."""
         return self if trainable == self.trainable else Nested(self.core, self.face, trainable)
 
-
     def set_trainable(self, trainable: bool) -> Nested:
         """Sets it for the layers of the model, which are the same in both models."""
         self.core.require_idle("trainable")

@@ -1,9 +1,9 @@
 // Locks that survive a fork. The child of a fork() has only the thread that called it: a lock that another thread held
 // would stay locked for ever, and the data that it protects would stay half changed. Therefore a fork waits until it
 // holds every lock of this kind, and the child gets new ones. A fit releases its lock at the end of a step; a
-// prediction or an evaluation (validation during a fit, too) is waited for until its end. While a fork waits, a thread
-// that holds one of these locks must not wait for any other lock, because a fork() from Python holds the interpreter
-// lock.
+// prediction or an evaluation (validation during a fit, too) is waited for until its next pause (core/slices.h) or its
+// end. While a fork waits, a thread that holds one of these locks must not wait for any other lock, because a fork()
+// from Python holds the interpreter lock.
 #pragma once
 #include <atomic>
 #include <new>

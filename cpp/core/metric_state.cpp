@@ -134,6 +134,7 @@ std::vector<double> MetricState::values() const {
 
 std::vector<float> row_values(const Metric& metric, const MetricRows& rows) {
   const bool labels = rows.labels != nullptr;
+  std::visit([](const auto& chosen) { check_description("metric", chosen); }, metric);
   MetricSet set({metric}, {}, rows.cols, labels, false, false);
   set.check(true);
   if (set.row_count() == 0) throw std::invalid_argument("metric must be a mean over rows");

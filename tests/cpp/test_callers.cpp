@@ -263,6 +263,12 @@ void test_numbers() {
                 "parallel_threshold must be >= 0, got nan");
   CHECK_REFUSED(std::invalid_argument, MetricState(metrics::Function{}, 2, false),
                 "metric must not be a Function, which only a trainer calls");
+  metrics::BinaryAccuracy beyond;
+  beyond.threshold = kNaN;
+  const std::string threshold = "metric (BinaryAccuracy): threshold must be in [0, 1], got nan";
+  CHECK_REFUSED(std::invalid_argument, MetricState(beyond, 2, false), threshold);
+  CHECK_REFUSED(std::invalid_argument, row_values(beyond, {.y = y.data(), .target = y.data(), .rows = 4, .cols = 2}),
+                threshold);
   const std::string beta = "optimizer (Adam): beta_1 must be in [0, 1), got 2";
   std::vector<float> parameters(4);
   CHECK_REFUSED(std::invalid_argument, ops::Updater(Adam{.beta_1 = 2.0f}, parameters.data(), 4, {}), beta);

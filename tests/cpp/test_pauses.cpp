@@ -111,6 +111,14 @@ void test_evaluations(MetricKind metric) {
   CHECK(trainer.evaluate(rows.data(), functions) == expected);
   CHECK(within == expected);
 
+  // A prediction in another precision leaves the rest of this evaluation alone.
+  Counting predicts([&] {
+    std::vector<float> other(100);
+    network.predict(rows.features(100), {other.data(), 100, 1, 1}, MatmulPrecision::medium);
+  });
+  functions.pause = &predicts;
+  CHECK(trainer.evaluate(rows.data(), functions) == expected);
+
   // The penalty, too, is that of the weights that all rows are scored with.
   const std::vector<float> zeros(network.weights()[0].size(), 0.0f);
   Counting changes([&] { network.set_weight(0, zeros.data()); });

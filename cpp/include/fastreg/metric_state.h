@@ -50,7 +50,8 @@ class MetricState {
   std::unique_ptr<Impl> impl_;
 };
 
-// The value of each row, of a metric that is their mean. Throws std::invalid_argument for any other metric.
+// The value of each row, of a metric that is their mean. Throws std::invalid_argument for any other metric, and if a
+// field of it is out of its range.
 std::vector<float> row_values(const Metric& metric, const MetricRows& rows);
 
 }  // namespace fastreg

@@ -436,8 +436,7 @@ void test_threads() {
   set_num_threads(1);
 }
 
-// The destructor of a thread's object may predict, after the memory that the thread kept was released. Such a call keeps
-// no memory, which nothing would release: the second one allocates as the first one does.
+// A destructor may predict after the thread's memory was released. Each such call allocates its own and keeps none.
 void test_predicts_at_the_end_of_a_thread() {
   const Predictor predictor(tutorial_network(30, 100));
   Batch batch(500, 30);
@@ -446,8 +445,7 @@ void test_predicts_at_the_end_of_a_thread() {
     Batch& batch;
     ~Last() {
 #if COUNTS_ALLOCATIONS
-      for (int call = 0; call < 2; ++call) {
-        const int before = allocations.load();
+      for (int call = 0, before = allocations.load(); call < 2; ++call, before = allocations.load()) {
         predictor.predict(batch.in(), batch.out());
         CHECK(allocations.load() > before);
       }

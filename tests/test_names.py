@@ -362,6 +362,9 @@ def test_a_number_in_place_of_a_description():
         layers.Dense(8, 16)
     with pytest.raises(TypeError, match=r"expected a regularizer or the name of one, got 0.01; write regularizers.L2"):
         layers.Dense(8, kernel_regularizer=0.01)
+    for bad in (True, -1.0, float("nan")):
+        with pytest.raises(TypeError, match=r"got [^;]*$"):
+            layers.Dense(8, kernel_regularizer=bad)
 
 
 @pytest.mark.parametrize("name", ["mean", "convert_to_tensor", "mse"])

@@ -34,6 +34,8 @@ class PythonFunctions {
  public:
   // functions: a sequence of metrics and one of losses.
   explicit PythonFunctions(const py::tuple& functions);
+  PythonFunctions(const PythonFunctions&) = delete;   // all_ points into it
+  PythonFunctions& operator=(const PythonFunctions&) = delete;
   const ProgramFunctions& all() const { return all_; }
 
  private:

@@ -62,11 +62,6 @@ py::tuple judged(const py::dict& config, std::int64_t epoch, double value, doubl
   return py::make_tuple(name, waited);
 }
 
-bool is_main_thread() {
-  const py::module_ threading = py::module_::import("threading");
-  return threading.attr("main_thread")().attr("ident").cast<unsigned long>() == PyThread_get_thread_ident();
-}
-
 // Passes epochs and polls to Python callables, no more often than they request.
 class PythonObserver final : public FitObserver {
  public:

@@ -20,9 +20,9 @@ constexpr std::size_t kScratchFloats = std::size_t{1} << 18;
 struct ScratchOfNetworks;
 struct ScratchOfConversions;
 struct ScratchOfTables;
-// Calls run(memory) with a buffer that the thread keeps from call to call, for batches that are too large for the stack.
-// The pointer has no destructor: an object of the program may predict in its own, after those of the thread have run,
-// and then has a buffer for each call.
+// Calls run(memory) with a buffer that the thread keeps from call to call, for batches that are too large for the
+// stack. The pointer has no destructor: an object of the program may predict in its own, after those of the thread have
+// run, and then has a buffer for each call.
 template <class Owner, class Run>
 void with_kept(const Backend& backend, std::size_t floats, Run run) {
   thread_local Buffer* kept = nullptr;

@@ -355,7 +355,7 @@ class Registry(Generic[T]):
         if isinstance(value, Mapping):
             return self.from_config(where, value)
         hint = f"; write {value.__name__}(...)" if isinstance(value, type) else ""
-        if self.kind == "regularizer" and isinstance(value, (int, float)):
+        if self.kind == "regularizer" and isinstance(value, (int, float)) and 0 < value < 1e300 and value is not True:
             hint = f"; write regularizers.L2({value})"
         raise TypeError(f"{where}: expected {self._one} or the name of one, got {describe(value)}{hint}")
 

@@ -78,6 +78,26 @@ def test_each_output_is_looked_at():
     assert "BinaryCrossentropy takes probabilities" in message
 
 
+@pytest.mark.parametrize("activation", [None, "softmax"])
+def test_layers_that_are_several_in_the_core(activation):
+    """Their last layer in C++ is another one, such as the addition of a bias."""
+    columns = [layers.NumericColumn(edges=[-1.0, 0.0, 1.0])] * 4
+    table = fr.Sequential([layers.TableInput(3, columns, activation=activation)], seed=0)
+    x, member = fr.Input((4,)), fr.Input((1,))
+    made = layers.EnsembleDense(3, members=2, activation=activation)([x, member])
+    ensemble = fr.Model([x, member], made, seed=0)
+    for model, rows in ((table, X), (ensemble, [X, np.zeros((60, 1), np.float32)])):
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        found = warned(lambda model=model, rows=rows: model.fit(rows, LABELS, verbose=0))
+        wrong = [] if activation else [f"{model.layers[-1].kind}(3)"]
+        assert [message.split(", ")[2] for message in found] == wrong
+
+
+def test_a_model_within_is_looked_at():
+    inner = fr.Sequential([layers.Dense(3)], seed=0)
+    assert len(fit([inner], "sparse_categorical_crossentropy", LABELS)) == 1
+
+
 def test_only_the_first_fit_warns():
     model = network([layers.Dense(3)], "sparse_categorical_crossentropy")
     assert len(warned(lambda: model.fit(X, LABELS, verbose=0))) == 1

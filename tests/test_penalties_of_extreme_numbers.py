@@ -48,7 +48,7 @@ def test_the_loss_has_the_penalty_of_weights_of_every_size(way, size, rng):
     model, kernel = linear(size, rng, optimizer=WAYS[way]())
     expected = penalty(kernel)
     np.testing.assert_allclose(model.evaluate(np.zeros((6, 300)), np.zeros((6, 200)), verbose=0), expected, rtol=1e-5)
-    np.testing.assert_allclose(fitted_loss(model, 2), expected, rtol=0.1 if size == 1.0 else 0.01)
+    np.testing.assert_allclose(fitted_loss(model, 2), expected, rtol=0.01)
     small = np.full((300, 200), 0.5, np.float32)
     for again in (small, kernel, small, kernel):
         model.set_weights([again])

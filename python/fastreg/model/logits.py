@@ -16,7 +16,7 @@ __all__ = ["warn_of_logits"]
 
 
 def warn_of_logits(losses: tuple[Loss, ...], flat: Flat, names: list[str]) -> None:
-    """Warns of outputs of linear dense layers that a loss takes for probabilities.
+    """Warns of outputs of layers without an activation that a loss takes for probabilities.
 
     Args:
         losses: The loss of each output.
@@ -26,12 +26,12 @@ def warn_of_logits(losses: tuple[Loss, ...], flat: Flat, names: list[str]) -> No
     for loss, value in zip(losses, flat.outputs, strict=False):
         if getattr(loss, "from_logits", True):
             continue
-        config: dict[str, Any] = flat.configs[flat.nodes[value - len(names)][0]]
-        if config["type"] == "Dense" and config["activation"] in (None, "linear"):
+        layer: Any = flat.layers[flat.nodes[value - len(names)][0]]
+        if hasattr(layer, "units") and getattr(layer, "activation", "") in (None, "linear"):
             kind = type(loss).__name__
             last = "sigmoid" if kind.startswith("Binary") else "softmax"
             warn_at_caller(
-                f"the loss {kind} takes probabilities, but the last layer, Dense({config['units']}), has no "
+                f"the loss {kind} takes probabilities, but the last layer, {layer.kind}({layer.units}), has no "
                 f"activation, so that its outputs are any numbers: write losses.{kind}(from_logits=True), or give the "
                 f"layer activation={last!r}"
             )

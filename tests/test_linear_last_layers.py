@@ -59,6 +59,11 @@ def test_one_warning_says_what_to_write(kind):
         assert fit(right, made(), TARGETS[kind]) == []
 
 
+def test_a_linear_activation_of_its_own_is_meant():
+    last = [layers.Dense(3), layers.Activation("linear")]
+    assert fit(last, "sparse_categorical_crossentropy", LABELS) == []
+
+
 def test_other_losses_take_any_numbers():
     for loss in ("mse", "kl_divergence", "hinge"):
         assert fit([layers.Dense(3)], loss, ONE_HOT) == []

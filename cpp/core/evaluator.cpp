@@ -198,8 +198,8 @@ Evaluator::Member Evaluator::new_member() const {
   return member;
 }
 
-// An item is a block where groups are of one block, and else a block of each of as many groups as there are members, in
-// the order of the blocks of a group.
+// The number of pieces that an evaluation may pause between. If each group is a single block, a piece is a block. If
+// groups have several blocks, each member works on a group of its own, and a piece is one block of each member's group.
 std::size_t Evaluator::items(const Columns& data) const {
   if (work_.group_blocks == 1) return blocks(data);
   const std::size_t members = work_.members.size();

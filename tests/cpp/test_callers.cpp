@@ -15,31 +15,18 @@
 #include "fastreg/predictor.h"
 #include "fastreg/table_predictor.h"
 #include "fastreg/trainer.h"
+#include "texts.h"
 
 namespace {
 
 using namespace fastreg;
+using namespace fastreg::test;
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
-// The message of the exception that the call throws, which must be of this type.
-template <class Error, class Call>
-std::string refused(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  } catch (const std::exception& error) {
-    return std::string("another error: ") + error.what();
-  }
-  return "no error";
-}
-
-#define CHECK_REFUSED(Error, expression, message)                                \
-  do {                                                                           \
-    const std::string said = refused<Error>([&] { (void)(expression); });        \
-    check::verify(said == (message), (#expression + (": " + said)).c_str(), __FILE__, __LINE__); \
-  } while (false)
+// Evaluates an expression that must throw an Error with this message.
+#define CHECK_REFUSED(Error, expression, message) \
+  CHECK_EQUAL(message_of<Error>([&] { (void)(expression); }), (message))
 
 NetworkSpec chain() { return {3, 1, {Dense{4, ActivationKind::relu}, BatchNormalization{}, Dense{2}}}; }
 
@@ -253,7 +240,7 @@ void test_numbers() {
   };
   CHECK_REFUSED(std::invalid_argument, fit({.time_limit = -1.0}), "time_limit must be >= 0, got -1");
   for (const double value : {static_cast<double>(kNaN), -0.5, std::numeric_limits<double>::infinity()}) {
-    const std::string said = refused<std::invalid_argument>([&] { fit({.early_stopping = {{.min_delta = value}}}); });
+    const std::string said = message_of<std::invalid_argument>([&] { fit({.early_stopping = {{.min_delta = value}}}); });
     CHECK(said.starts_with("early_stopping: min_delta must be >= 0 and finite, got "));
   }
   CHECK_REFUSED(std::invalid_argument, fit({.early_stopping = {{.baseline = kNaN, .has_baseline = true}}}),

@@ -240,7 +240,8 @@ void test_numbers() {
   };
   CHECK_REFUSED(std::invalid_argument, fit({.time_limit = -1.0}), "time_limit must be >= 0, got -1");
   for (const double value : {static_cast<double>(kNaN), -0.5, std::numeric_limits<double>::infinity()}) {
-    const std::string said = message_of<std::invalid_argument>([&] { fit({.early_stopping = {{.min_delta = value}}}); });
+    const FitOptions options{.early_stopping = {{.min_delta = value}}};
+    const std::string said = message_of<std::invalid_argument>([&] { fit(options); });
     CHECK(said.starts_with("early_stopping: min_delta must be >= 0 and finite, got "));
   }
   CHECK_REFUSED(std::invalid_argument, fit({.early_stopping = {{.baseline = kNaN, .has_baseline = true}}}),

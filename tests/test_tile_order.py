@@ -9,8 +9,9 @@ import pytest
 from fastreg import _core
 from programs import last_json, run_program, try_program
 
-# 13 panels leave four to each of three threads, the fewest for which a member takes the other order. Widths and the
-# last batch (of 140 rows) are no multiples of anything; 400 rows are enough to be divided in the forward pass.
+# 13 panels leave four to each of three threads, the fewest for which a member takes the other order of dW (of the
+# first layer) and dX (of the second, whose rows must be long). Widths and the last batch (of 140 rows) are no multiples
+# of anything; 400 rows are enough to be divided in the forward pass.
 TRAIN = """
 import hashlib, json
 import numpy as np
@@ -21,7 +22,7 @@ x, y = random.standard_normal((540, 1030), dtype=np.float32), random.standard_no
 digests = []
 for threads in (1, 2, 3):
     fr.set_num_threads(threads)
-    model = fr.Sequential([layers.Dense(777, "relu"), layers.Dense(790, "tanh"), layers.Dense(3)], seed=5)
+    model = fr.Sequential([layers.Dense(777, "relu"), layers.Dense(1040, "tanh"), layers.Dense(3)], seed=5)
     model.compile("adam", "mse")
     model.build((None, 1030))
     model._core.trainer_for(None).parallel_threshold = 0.0

@@ -73,8 +73,8 @@ struct MatmulWeights {
 };
 
 // dx[rows, panels] = dy W^T: dy is a rows matrix (n, cols), W panels (in, cols), dx a rows matrix (n, in). cols == 1
-// (lddy == 1) and in == 1 (lddx == 1, one panel) are allowed. n is the number of rows of the whole matrix, whatever the
-// range of rows is.
+// (lddy == 1) and in == 1 (lddx == 1, one panel) are allowed. n: the rows of the whole matrix, whatever the range is.
+// transposed: null, or room for columns_at_once kPanel floats, aligned to 64 bytes, for that many columns of W at once.
 struct MatmulInput {
   const float* dy;
   std::size_t lddy;
@@ -82,6 +82,8 @@ struct MatmulInput {
   float* dx;
   std::size_t lddx, n, in, cols;
   Range rows, panels;
+  float* transposed = nullptr;
+  std::size_t columns_at_once = 0;
 };
 
 // dz = scale dy * f'(saved) over rows matrices, in place allowed (dz == dy); db[c] = sum over rows of dz, where db is

@@ -21,8 +21,9 @@ alignas(64) constexpr float kZeros[2 * kPanel] = {};   // stands for a missing b
 // `count` tiles of the same height, one below the other. The sums of row i, counted over all tiles, start from the
 // values at init + i * init_stride; with init_stride 0 all rows start from the same values. relu: max(0, sum) is
 // stored, which keeps NaN. dropout is the mask of a buffer that begins at `origin` and contains c; only tiles by row
-// with relu take it. For each column of a, one cache line is prefetched from `ahead`, which holds what the caller will
-// read next. The pointer advances by ahead_stride from tile to tile, and only the first ahead_tiles tiles prefetch.
+// with relu take it. For each column of a, the cache line at `ahead` is prefetched, where lies what the caller will
+// read next. That pointer advances by ahead_step floats from column to column and by ahead_stride from tile to tile,
+// and only the first ahead_tiles tiles prefetch.
 struct Tiles {
   const float* a;
   std::size_t a_stride;
@@ -34,7 +35,7 @@ struct Tiles {
   std::size_t c_stride, count;
   bool relu;
   const float* ahead;
-  std::size_t ahead_stride, ahead_tiles;
+  std::size_t ahead_step, ahead_stride, ahead_tiles;
   DropoutMask dropout;
   const float* origin;
 };
@@ -137,7 +138,8 @@ template <std::size_t R, std::size_t NV, std::size_t kChains, bool kByRow>
 FASTREG_NOINLINE void run_tiles(const Tiles& t) {
   const float* const b = t.b;
   const std::size_t a_stride = t.a_stride, b_stride = t.b_stride, init_stride = t.init_stride, c_stride = t.c_stride;
-  const std::size_t k = t.k, count = t.count, ahead_stride = t.ahead_stride, ahead_tiles = t.ahead_tiles;
+  const std::size_t k = t.k, count = t.count;
+  const std::size_t ahead_step = t.ahead_step, ahead_stride = t.ahead_stride, ahead_tiles = t.ahead_tiles;
   const bool relu = t.relu;
   const float *a = t.a, *init = t.init, *ahead = t.ahead;
   float* c = t.c;
@@ -150,7 +152,7 @@ FASTREG_NOINLINE void run_tiles(const Tiles& t) {
       init = next_row(init, init_stride);
     }
     sum_tile<R, NV, kChains, kByRow>(acc, Column<R, kByRow>(a, a_stride), b, b_stride, k, ahead,
-                                     tile < ahead_tiles ? 16 : 0);
+                                     tile < ahead_tiles ? ahead_step : 0);
     ahead += ahead_stride;
     if (relu) {
       FASTREG_UNROLL
@@ -241,7 +243,7 @@ struct Block {
   ActivationKind activation;
   float* y;
   const float* ahead;
-  std::size_t ahead_stride, ahead_tiles;
+  std::size_t ahead_step = kLane, ahead_stride, ahead_tiles;   // as in Tiles
   DropoutMask dropout;   // the mask of the buffer that begins at origin
   const float* origin;
 };
@@ -266,6 +268,7 @@ FASTREG_INLINE void run_rows(const Block& p, std::size_t j, const TileChoice& ch
   t.dropout = p.dropout;
   t.origin = p.origin;
   t.ahead = p.ahead + (ahead.begin + tile) * p.ahead_stride;
+  t.ahead_step = p.ahead_step;
   t.ahead_stride = p.ahead_stride;
   t.ahead_tiles = ahead.begin + tile < ahead.end ? ahead.end - ahead.begin - tile : 0;
   choice.rows[height](t);

@@ -188,6 +188,25 @@ void test_weights_from_copies(const Kernels& k, std::size_t n, std::size_t in, s
   }
 }
 
+// dX has the same bits, however many columns of W are transposed at once.
+void test_columns_at_once(const Kernels& k, MatmulInput m, const Rows& dx) {
+  Rows other(dx.rows, dx.cols);
+  for (const std::size_t columns : {kPanel, 3 * kPanel, 16 * kPanel}) {
+    Guarded<float> transposed(columns * kPanel);
+    // What is read must have been written.
+    for (std::size_t i = 0; i < transposed.size(); ++i) transposed[i] = std::nanf("");
+    m.transposed = transposed.data();
+    m.columns_at_once = columns;
+    other.data = Guarded<float>(dx.data.size());
+    m.dx = other.data.data();
+    k.matmul_input(m);
+    for (std::size_t i = 0; i < dx.rows; ++i) {
+      CHECK(std::memcmp(&other.data[i * other.stride], &dx.data[i * dx.stride], dx.stride * sizeof(float)) == 0);
+    }
+    CHECK(other.data.guards_intact() && transposed.guards_intact());
+  }
+}
+
 void test_input(const Kernels& k, std::size_t n, std::size_t in, std::size_t out) {
   check::context = text(k.isa, {n, in, out}) + " input";
   Rows dy(n, out);
@@ -207,6 +226,7 @@ void test_input(const Kernels& k, std::size_t n, std::size_t in, std::size_t out
   }
   CHECK(dx.padding_is_finite());
   CHECK(dx.data.guards_intact());
+  test_columns_at_once(k, m, dx);
   Rows parts(n, in);
   parts.data = Guarded<float>(dx.data.size());
   m.dx = parts.data.data();

@@ -39,8 +39,9 @@ class DenseOperation final : public Operation {
   std::size_t scratch_floats(std::size_t rows, const ProductPrecision& precision) const override {
     const std::size_t n = std::min(rows, TileOrder::kMostDepth);
     const std::size_t panels = panel_count(out());
-    const bool copies = trainable_ && order_.copies(n, in(), panels);
-    return std::max(copies ? order_.floats_of_copies(n, panels) : 0, reduced_.scratch_floats(rows, precision));
+    const std::size_t copies =
+        trainable_ && order_.copies(n, in(), panels) ? order_.floats_of_copies(n, panels) : 0;
+    return std::max(floats_of_columns(rows) + copies, reduced_.scratch_floats(rows, precision));
   }
   std::size_t packed_kernel_floats(const ProductPrecision& precision) const override {
     return reduced_.packed_floats_of(precision);
@@ -91,10 +92,7 @@ class DenseOperation final : public Operation {
       if (trainable_) pass.team.sync();   // both products use the scratch memory
       return reduced_.input_gradient(pass, dy, parameters_.in(pass.weights, kernel_), flow.dx);
     }
-    MatmulInput m{dy, out_ld(), parameters_.in(pass.weights, kernel_), flow.dx, in_ld(), pass.rows, in(), out(),
-                  {}, {}};
-    take_part(pass.team, pass.rows, in(), m);
-    k.matmul_input(m);
+    input_gradient(pass, dy, flow.dx);
   }
 
  private:
@@ -117,6 +115,17 @@ class DenseOperation final : public Operation {
       pass.kernels.matmul(m);
     }
   }
+  // The beginning of the scratch memory, which columns of W take.
+  std::size_t floats_of_columns(std::size_t rows) const {
+    return order_.floats_of_columns(rows, out(), panel_count(in()));
+  }
+  void input_gradient(const Pass& pass, const float* dy, float* dx) const {
+    MatmulInput m{dy, out_ld(), parameters_.in(pass.weights, kernel_), dx, in_ld(), pass.rows, in(), out(), {}, {}};
+    take_part(pass.team, pass.rows, in(), m);
+    m.columns_at_once = order_.columns_at_once(pass.rows, out(), panel_count(in()) / pass.team.size);
+    if (m.columns_at_once > 0) m.transposed = pass.scratch + pass.team.rank * m.columns_at_once * kPanel;
+    pass.kernels.matmul_input(m);
+  }
   void weight_gradient(const Pass& pass, const float* x, const float* dy) const {
     if (reduced_.pay(pass)) return reduced_.weight_gradient(pass, x, dy, parameters_.gradient(pass.gradients, kernel_));
     MatmulWeights m{x, in_ld(), dy, out_ld(), parameters_.gradient(pass.gradients, kernel_), pass.rows, in(), out(),
@@ -125,8 +134,9 @@ class DenseOperation final : public Operation {
     if (order_.copies(pass.rows, in(), panel_count(out()) / pass.team.size)) {
       m.inputs_at_once = order_.inputs_at_once(pass.rows);
       const std::size_t floats = pass.rows * m.inputs_at_once;
-      m.x_copy = pass.scratch + pass.team.rank * floats;
-      m.dy_copy = pass.scratch + pass.team.size * floats + m.panels.begin * kPanel * pass.rows;
+      float* const copies = pass.scratch + floats_of_columns(pass.rows);
+      m.x_copy = copies + pass.team.rank * floats;
+      m.dy_copy = copies + pass.team.size * floats + m.panels.begin * kPanel * pass.rows;
     }
     pass.kernels.matmul_weights(m);
   }

@@ -161,7 +161,10 @@ FASTREG_NOINLINE void input_few_rows(const MatmulInput& m) {
 constexpr std::size_t kDepthOfInput = 128, kDepthOfWideInput = 512;
 
 FASTREG_NOINLINE void input_many_rows(const MatmulInput& m) {
-  alignas(64) float wt[kDepthOfWideInput * kPanel];
+  assert(m.columns_at_once % kPanel == 0);
+  alignas(64) float own[kDepthOfWideInput * kPanel];
+  float* const wt = m.transposed ? m.transposed : own;
+  const std::size_t most = m.transposed ? m.columns_at_once : m.cols < 1024 ? kDepthOfInput : kDepthOfWideInput;
   Block p{};
   p.a_stride = m.lddy;
   p.b = wt;
@@ -170,7 +173,7 @@ FASTREG_NOINLINE void input_many_rows(const MatmulInput& m) {
   p.rows = m.rows.end - m.rows.begin;
   p.bias = nullptr;
   p.relu = p.activate = false;
-  const Blocks blocks = even_blocks(m.cols, m.cols < 1024 ? kDepthOfInput : kDepthOfWideInput, kPanel);
+  const Blocks blocks = even_blocks(m.cols, most, kPanel);
   for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
     const std::size_t i = panel * kPanel;
     p.width = panel_width(m.in, panel);
@@ -189,6 +192,7 @@ FASTREG_NOINLINE void input_many_rows(const MatmulInput& m) {
       p.ahead = p.last ? m.w + (i + kPanel) * kPanel : m.w + (k + p.k) * m.in + i * kPanel;
       p.ahead_stride = m.in * kPanel;
       p.ahead_tiles = (p.k + kPanel - 1) / kPanel;
+      p.ahead_step = smaller(kLane, (kPanel * kPanel + p.k - 1) / p.k);
       run_block<true, 1>(p);
     }
   }
@@ -334,17 +338,29 @@ FASTREG_INLINE std::size_t strip_width(const MatmulWeights& m, std::size_t i) {
   return smaller(kStrip, rounded(m.in) - i);
 }
 
+// Copies columns of a matrix into parts of at most part_width columns, one after the other, each row by row. Whole rows
+// are read one after the other, which the hardware prefetcher follows.
+FASTREG_NOINLINE void copy_parts(const float* from, std::size_t stride, std::size_t rows, std::size_t width,
+                                 std::size_t part_width, float* to) {
+  for (std::size_t i = 0; i < rows; ++i, from += stride) {
+    float* part = to;
+    for (std::size_t j = 0; j < width; j += part_width, part += rows * part_width) {
+      const std::size_t w = smaller(part_width, width - j);
+      for (std::size_t k = 0; k < w; k += V::kLanes) V::load(from + j + k).store(part + i * w + k);
+    }
+  }
+}
+
 // Blocks of dW for the inputs in `rows` and one panel. x_copy has these inputs of x in strips, each row by row; dy is a
-// copy of the panel's columns. A block of it is read from the L1 or L2 cache by all strips.
+// copy of the panel's columns, behind which lies that of the next panel. A block of it is read from the L2 cache by all
+// strips but the first, and the second one fetches the next panel's.
 FASTREG_NOINLINE void weights_from_copies(const MatmulWeights& m, std::size_t panel, const float* dy) {
-  constexpr std::size_t kDepthOfCopies = 256;
+  constexpr std::size_t kDepthOfCopies = 512;
   const std::size_t j = panel * kPanel;
   Block p{};
   p.width = p.b_stride = p.c_stride = panel_width(m.cols, panel);
   p.bias = nullptr;
   p.relu = p.activate = false;
-  p.ahead = m.x;
-  p.ahead_stride = p.ahead_tiles = 0;
   const Blocks blocks = even_blocks(m.n, kDepthOfCopies, 2);
   for (std::size_t block = 0; block < blocks.count; ++block) {
     const std::size_t k = block * blocks.size;
@@ -352,7 +368,10 @@ FASTREG_NOINLINE void weights_from_copies(const MatmulWeights& m, std::size_t pa
     p.last = block + 1 == blocks.count;
     p.k = p.last ? m.n - k : blocks.size;
     p.b = dy + k * p.width;
+    p.ahead = dy + m.n * p.width + k * kPanel;
+    p.ahead_stride = p.k * kLane;
     for (std::size_t i = m.rows.begin; i < m.rows.end; i += kStrip) {
+      p.ahead_tiles = i == m.rows.begin + kStrip ? kPanel / kLane : 0;
       p.rows = smaller(kStrip, m.rows.end - i);
       p.a_stride = strip_width(m, i);
       p.a = m.x_copy + (i - m.rows.begin) * m.n + k * p.a_stride;
@@ -362,18 +381,22 @@ FASTREG_NOINLINE void weights_from_copies(const MatmulWeights& m, std::size_t pa
   }
 }
 
-// dW in the order for wide layers. dy is copied once, and x some inputs at a time, so that their copy stays in the L2
-// cache. A last panel of kLane columns has forms of its own, which read x and dy themselves.
+// dW in the order for wide layers. dy is copied once, some panels at a time, since a core has few write buffers, and x
+// some inputs at a time, so that their copy stays in the L2 cache. A last panel of kLane columns has forms of its own,
+// which read x and dy themselves.
 FASTREG_NOINLINE void weights_wide(const MatmulWeights& m) {
   assert(m.rows.begin % kStrip == 0 && m.inputs_at_once > 0 && m.inputs_at_once % kStrip == 0);
   const auto copy_of_dy = [&](std::size_t panel) { return m.dy_copy + (panel - m.panels.begin) * kPanel * m.n; };
-  for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel)
-    copy_columns(m.dy + panel * kPanel, m.lddy, m.n, panel_width(m.cols, panel), copy_of_dy(panel));
+  constexpr std::size_t kPanelsAtOnce = 8;
+  for (std::size_t panel = m.panels.begin; panel < m.panels.end; panel += kPanelsAtOnce) {
+    const std::size_t j = panel * kPanel, end = smaller(panel + kPanelsAtOnce, m.panels.end) * kPanel;
+    copy_parts(m.dy + j, m.lddy, m.n, smaller(end, rounded(m.cols)) - j, kPanel, copy_of_dy(panel));
+  }
   for (std::size_t first = m.rows.begin; first < m.rows.end; first += m.inputs_at_once) {
     MatmulWeights part = m;
     part.rows = {first, smaller(first + m.inputs_at_once, m.rows.end)};
-    for (std::size_t i = first; i < part.rows.end; i += kStrip)
-      copy_columns(m.x + i, m.ldx, m.n, strip_width(m, i), m.x_copy + (i - first) * m.n);
+    const std::size_t strips = (part.rows.end - first + kStrip - 1) / kStrip;
+    copy_parts(m.x + first, m.ldx, m.n, smaller(strips * kStrip, rounded(m.in) - first), kStrip, m.x_copy);
     for (std::size_t panel = m.panels.begin; panel < m.panels.end; ++panel) {
       const std::size_t j = panel * kPanel;
       if (panel_width(m.cols, panel) > kLane)

@@ -34,12 +34,12 @@ _of_process = "highest"
 
 
 class _OfThread(threading.local):
-    """What :func:`matmul_precision` has set for a thread; None where it is the process's."""
+    """What :func:`matmul_precision` or a search has set for a thread; None where it is the process's."""
 
     precision: str | None = None
 
 
-_of_thread = _OfThread()
+of_thread = _OfThread()
 
 
 def set_num_threads(n: int) -> None:
@@ -146,7 +146,7 @@ def get_matmul_precision() -> str:
         ...     fr.get_matmul_precision()
         'medium'
     """
-    return _of_thread.precision or _of_process
+    return of_thread.precision or _of_process
 
 
 def matmul_precision(precision: str) -> AbstractContextManager[None]:
@@ -176,11 +176,11 @@ def matmul_precision(precision: str) -> AbstractContextManager[None]:
 
 @contextmanager
 def _precise(precision: str) -> Iterator[None]:
-    before, _of_thread.precision = _of_thread.precision, precision
+    before, of_thread.precision = of_thread.precision, precision
     try:
         yield
     finally:
-        _of_thread.precision = before
+        of_thread.precision = before
 
 
 def checked_matmul_precision(owner: str, name: str, value: object) -> str:

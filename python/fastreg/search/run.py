@@ -166,7 +166,7 @@ class Run:
 
     def _fill(self) -> None:
         """Gives the runner as many tasks as it takes."""
-        if not any(map(self._matters, self._started.values())) and self._first_failure is not None:
+        if self._first_failure is not None and not any(map(self._matters, self._started.values())):
             self._end("failures")
         while self._in_flight < self._runner.slots and self._stop is None:
             deadline = self._limits.deadline

@@ -18,13 +18,13 @@ __all__ = ["default_seed", "draw_seed", "set_random_seed"]
 _seeds: Iterator[int] | None = None
 
 
-class _Here(threading.local):
-    """Seeds for models made without one by this thread, within default_seed; None: as anywhere."""
+class _OfThread(threading.local):
+    """Seeds for models made without one by this thread, within default_seed or in a search; None: as anywhere."""
 
     seeds: Iterator[int] | None = None
 
 
-_here = _Here()
+of_thread = _OfThread()
 
 
 def set_random_seed(seed: int) -> None:
@@ -50,7 +50,7 @@ def set_random_seed(seed: int) -> None:
     checked = check_int("set_random_seed", "seed", seed, NON_NEGATIVE, 2**32)
     random.seed(checked)
     np.random.seed(checked)  # noqa: NPY002 -- Keras seeds it, and programs draw their data from it
-    _seeds = _seeds_from(checked)
+    _seeds = seeds_from(checked)
 
 
 def default_seed(seed: int) -> AbstractContextManager[None]:
@@ -80,15 +80,17 @@ def default_seed(seed: int) -> AbstractContextManager[None]:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    before, _here.seeds = _here.seeds, _seeds_from(seed)
+    before, of_thread.seeds = of_thread.seeds, seeds_from(seed)
     try:
         yield
     finally:
-        _here.seeds = before
+        of_thread.seeds = before
 
 
-def _seeds_from(seed: int) -> Iterator[int]:
-    # A child sequence for each model, so that the models of a program differ. Not a generator: threads may share it.
+def seeds_from(seed: int) -> Iterator[int]:
+    """The seeds of one model after another, as functions of a seed. Not a generator: threads may share it."""
+
+    # A child sequence for each model, so that the models of a program differ.
     def child(i: int) -> int:
         return int(np.random.SeedSequence(seed, spawn_key=(i,)).generate_state(1, np.uint64)[0] >> np.uint64(16))
 
@@ -97,6 +99,6 @@ def _seeds_from(seed: int) -> Iterator[int]:
 
 def draw_seed() -> int:
     """A seed for a model made without one."""
-    if _here.seeds is not None:
-        return next(_here.seeds)
+    if of_thread.seeds is not None:
+        return next(of_thread.seeds)
     return int.from_bytes(os.urandom(6), "little") if _seeds is None else next(_seeds)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastreg.model.model import Model
-from fastreg.utils.seeds import default_seed
+from fastreg.utils.seeds import of_thread, seeds_from
 
 __all__ = ["claim", "fold_seed", "is_estimator", "make_model", "new_model", "own_values"]
 
@@ -46,8 +46,12 @@ def make_model(build: Any, params: Mapping[str, Any], seed: int) -> tuple[Any, d
     """
     if is_estimator(build):
         return _seeded(_copy_of(build, params), seed), {}
-    with default_seed(seed):
+    before = of_thread.seeds
+    try:
+        of_thread.seeds = seeds_from(seed)
         made = build(own_values(params))
+    finally:
+        of_thread.seeds = before
     model, arguments = made if type(made) is tuple and len(made) == 2 and isinstance(made[1], Mapping) else (made, {})
     return (model if isinstance(model, Model) else _seeded(model, seed)), dict(arguments)
 
@@ -65,7 +69,7 @@ def new_model(build: Any, params: Mapping[str, Any], seed: int) -> tuple[Any, di
 
 def own_values(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters for one model: containers, models and estimators among them are copies, which no other model has."""
-    return {name: _own(value) for name, value in params.items()}
+    return {name: value if type(value) in _UNCHANGING else _own(value) for name, value in params.items()}
 
 
 def _own(value: Any) -> Any:

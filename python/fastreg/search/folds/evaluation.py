@@ -25,7 +25,7 @@ from fastreg.model.core import core_of
 from fastreg.model.fitting import check_verbose
 from fastreg.model.labels import Classes
 from fastreg.model.model import Model
-from fastreg.runtime import matmul_precision, thread_limit
+from fastreg.runtime import of_thread, thread_limit
 from fastreg.search.folds import building, unscored
 from fastreg.search.folds.building import fold_seed, new_model
 from fastreg.search.folds.cross_validation import Fold, Rows, inner_split, rows_of, take
@@ -238,16 +238,22 @@ def _guarded(work: Any, context: Context, task: Task, stop: StopSignal | None) -
         result.state = "stopped"
         return result
     raised: Exception | None = None
+    before = of_thread.precision
     try:
-        limit = nullcontext() if context.threads is None else thread_limit(context.threads)
-        with limit, matmul_precision(context.precision):
+        of_thread.precision = context.precision
+        if context.threads is None:
             work(context, task, stop, result)
+        else:
+            with thread_limit(context.threads):
+                work(context, task, stop, result)
     except DivergenceError as error:
         result.state, result.error = "diverged", f"{error}\nparams: {dict(task.params)}"
         raised = error
     except Exception as error:
         result.state, result.error = "failed", error_text(error, task.params)
         raised = error
+    finally:
+        of_thread.precision = before
     if raised is not None and work is _evaluate:
         _take_error(context, result, raised)
     if result.state in ("failed", "diverged", "stopped"):
@@ -396,10 +402,12 @@ def _fit_sequential(
     """Fits a model and fills the result. Returns the paused model if this is not the full budget."""
     given = dict(given)
     wanted = given.pop("callbacks", None)
-    if paused is None:
-        callbacks = callbacks_of(wanted, FoldOfTrial(task.trial, task.fold, task.params))
-    else:
+    if paused is not None:
         callbacks = paused.callbacks
+    elif wanted is None:
+        callbacks = []
+    else:
+        callbacks = callbacks_of(wanted, FoldOfTrial(task.trial, task.fold, task.params))
     validation = _validation(context, task, fold, given, callbacks)
     if paused is not None or (task.keep_model and not final):
         paused = paused or Paused.of(model, callbacks)

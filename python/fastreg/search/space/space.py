@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -289,11 +290,7 @@ def params_key(params: Mapping[str, Any]) -> Hashable:
         >>> params_key({"a": 1}) == params_key({"a": 1.0})
         False
     """
-    return tuple(sorted([(name, value_key(value)) for name, value in params.items()], key=_first))
-
-
-def _first(item: tuple[str, Any]) -> str:
-    return item[0]
+    return tuple(sorted([(name, value_key(value)) for name, value in params.items()], key=itemgetter(0)))
 
 
 def _normalized(mapping: Mapping[Any, Any]) -> dict[str, Any]:

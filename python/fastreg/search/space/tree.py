@@ -24,6 +24,9 @@ Condition = tuple[int, frozenset[int]]
 # A function from the index of a leaf to its number.
 Source = Callable[[int], Any]
 
+# Types of values that have nothing of NumPy.
+_OF_PYTHON = frozenset((bool, int, float, str, type(None)))
+
 
 @dataclass(frozen=True)
 class Leaf:
@@ -254,12 +257,14 @@ def _stands_for(given: Any, value: Any) -> bool:
 
 def value_key(value: Any) -> Any:
     """A hashable stand-in: equal for values that are the same parameter. 1, 1.0 and True differ; a tuple is a list."""
-    value = plain(value)
     kind = type(value)
-    if kind in (int, str, bool, type(None)):
-        return kind.__name__, value
+    if kind not in _OF_PYTHON:
+        value = plain(value)
+        kind = type(value)
     if kind is float:
         return "float", ("nan" if value != value else value)
+    if kind in _OF_PYTHON:
+        return kind.__name__, value
     if kind in (list, tuple):
         return "list", tuple(value_key(item) for item in value)
     if kind is dict:

@@ -176,8 +176,10 @@ def targets_of(core: CoreModel, y: Sequence[Given], n_rows: int, shapes: Sequenc
         for part, loss, shape in zip(y, losses, shapes, strict=True)
     ]
     for i, (part, loss, array) in enumerate(zip(y, losses, found, strict=True)):
+        if not loss.any_columns:
+            continue
         width = math.prod(shapes[i])
-        if loss.any_columns and array.ndim == 2 and array.shape[1] != width and core.has_metrics(i):
+        if array.ndim == 2 and array.shape[1] != width and core.has_metrics(i):
             raise ValueError(
                 f"{part.label}: must have a column for each of the {width} outputs, since metrics compare them, got "
                 f"{array.shape[1]} columns; without metrics the loss {loss.key!r} takes any number of columns"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 from fastreg import _core, losses, optimizers
 from fastreg import metrics as _metrics
@@ -232,8 +232,7 @@ class CoreModel(Sharing, Labelled):
 
     def weight_count(self, shape: Shape) -> int:
         """The number of weights for a shape of the rows of the first input. It does not create them."""
-        _, info = _core.network_info(self.description(shape))
-        return sum(math.prod(shape) for _, shape, _ in info)
+        return sum(math.prod(size) for _, size, _ in _core.network_info(self.description(shape))[1])
 
     def untrained(self, seed: int | None, name: str | None = None) -> CoreModel:
         """A new model with the same layers, without weights and not compiled."""
@@ -372,13 +371,14 @@ class CoreModel(Sharing, Labelled):
 
     def functions(self) -> _core.Functions:
         """The functions of Python among metrics and losses, in the order of their numbers in the description."""
-        return self._reported(self.known_shape())[1]
+        return self.reported(self.known_shape())[1]
 
     def log_keys(self, shape: Shape | None = None) -> dict[str, str]:
         """The keys of values in the order of the core, each with the better direction. The dict must not be changed."""
-        return self._reported(self.known_shape() if shape is None else shape)[0]
+        return self.reported(self.known_shape() if shape is None else shape)[0]
 
-    def _reported(self, shape: Shape) -> tuple[dict[str, str], _core.Functions]:
+    def reported(self, shape: Shape) -> tuple[dict[str, str], _core.Functions]:
+        """Both of them, for a call that needs both."""
         of = (self.layers, self.losses, self.metrics, self.weighted_metrics)
         return self._report.of(shape, of, self.output_names if self.output_count > 1 else [""], self.resolved_metrics)
 
@@ -432,7 +432,7 @@ class CoreModel(Sharing, Labelled):
 
     def description(self, shape: Shape) -> dict[str, Any]:
         """The JSON form of the network, as C++ and files have it."""
-        graph, flat = self.graph_for(shape), self.flat_for(shape)
+        flat = self.flat_for(shape)
         if self.graph is None and flat.is_plain and not flat.blocks:
             return {
                 "format": 1,
@@ -442,6 +442,7 @@ class CoreModel(Sharing, Labelled):
                 "seed": self.seed,
                 "layers": list(flat.configs),
             }
+        graph = self.graph_for(shape)
         return {
             "format": 2,
             "fastreg": _core.__version__,
@@ -493,6 +494,7 @@ class CoreModel(Sharing, Labelled):
             trainer.averages_shown = any(shown)  # a pickle from before there were averages has no entry for it
 
 
-def core_of(model: object) -> CoreModel:
+def core_of(model: Any) -> CoreModel:
     """The core of a model."""
-    return cast(CoreModel, cast(Any, model)._core)
+    core: CoreModel = model._core
+    return core

@@ -164,7 +164,8 @@ def _trained(
     n_rows = row_count(data)
     batch = min(settings.batch, n_rows) or n_rows
     plan = ValidationPlan.of(*settings.validation, batch, validation)
-    keys, directions = log_keys(core, shape, validation is not None)
+    evaluated, functions = core.reported(shape)
+    keys, directions = log_keys(evaluated, validation is not None)
     core.share()
     trainer = core.trainer_for(shape)
     require_statistics(core)
@@ -201,7 +202,7 @@ def _trained(
             last_epoch=core.last_epoch,
             on_batch=run.on_batch if run.in_batches else None,
             on_validation=run.validation(plan.data, plan.batch),
-            functions=core.functions(),
+            functions=functions,
         )
         core.weights_changed()
         run.end(result, plan.epochs(first, last))
@@ -281,9 +282,13 @@ def _seconds_left(items: list[Callback], begun: float) -> float:
     return max(0.0, min(limits) - (time.monotonic() - begun)) if limits else math.inf
 
 
-def log_keys(core: CoreModel, shape: Shape, validation: bool) -> tuple[list[str], dict[str, str]]:
-    """The keys of an epoch's logs, in the order of the core's, and whether a high or a low value of each is good."""
-    directions = core.log_keys(shape)
+def log_keys(directions: dict[str, str], validation: bool) -> tuple[list[str], dict[str, str]]:
+    """The keys of an epoch's logs, in the order of the core's, and whether a high or a low value of each is good.
+
+    Args:
+        directions: The same for an evaluation.
+        validation: Whether the epoch has one.
+    """
     if validation:
         directions = directions | {f"val_{key}": direction for key, direction in directions.items()}
     return list(directions), directions

@@ -331,15 +331,15 @@ class Model(Batches):
         data = fitting.labelled_data(core, parts, y, sample_weight, class_weight, core.known_shape(), rows=rows)
         if steps is not None:
             data = first_rows(data, check_int("evaluate", "steps", steps, AT_LEAST_ONE) * size)
-        trainer, functions = core.trainer_for(None), core.functions()
+        trainer, (keys, functions) = core.trainer_for(None), core.reported(core.known_shape())
         if items:
             self._begin(items)
             evaluate = partial(trainer.evaluate, functions=functions)
-            values = scored(evaluate, data, list(core.log_keys()), size, items)
+            values = scored(evaluate, data, list(keys), size, items)
         else:
             values = trainer.evaluate(data, functions)
         if shown or as_dict:
-            named = dict(zip(core.log_keys(), values, strict=True))
+            named = dict(zip(keys, values, strict=True))
             if shown:
                 say(format_values(named))
             if as_dict:

@@ -51,7 +51,7 @@ _SPLIT_STREAM = 0x40000000
 
 def numeric(value: object, name: str) -> NDArray[Any]:
     """``value`` as an array of bools, integers or floats of whatever width it has."""
-    if type(value) is np.ndarray and value.dtype is _FLOAT32:
+    if type(value) is np.ndarray and value.dtype.kind in "iuf":
         return value
     if hasattr(value, "toarray"):
         raise TypeError(f"{name}: sparse matrices are not supported, got {type(value).__name__}; call its toarray()")

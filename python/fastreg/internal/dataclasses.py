@@ -179,11 +179,13 @@ def _init(self: Any, /, *args: Any, **given: Any) -> None:
 def _bind(cls: type, plan: _Plan, values: dict[str, Any], args: tuple[Any, ...], given: dict[str, Any]) -> None:
     """Puts the arguments of a call in place of the defaults in ``values``. Raises Python's TypeError for wrong ones."""
     wrong = False
-    if len(args) > len(plan.positional) and hasattr(cls, "_further_positions"):
-        args, given = _with_further_positions(plan.positional, cls._further_positions(), args, given)
     if args:
+        if len(args) > len(plan.positional) and hasattr(cls, "_further_positions"):
+            args, given = _with_further_positions(plan.positional, cls._further_positions(), args, given)
         values.update(zip(plan.positional, args, strict=False))
-        wrong = len(args) > len(plan.positional) or not given.keys().isdisjoint(plan.positional[: len(args)])
+        wrong = len(args) > len(plan.positional)
+        if given and not wrong:
+            wrong = not given.keys().isdisjoint(plan.positional[: len(args)])
     if given:
         values.update(given)
         if len(values) != len(plan.arguments):

@@ -57,8 +57,9 @@ class Description:
         checks, names, defaults, checked = _CHECKS.get(kind) or _checks(kind)
         # Those that are not the defaults, which were checked before.
         given = compress(checks, map(is_not, map(values.__getitem__, names), defaults))
-        found = [(name, check(owner, name, values[name])) for name, check in given]
-        values.update(checked)
+        found = checked.copy()
+        for name, check in given:
+            found[name] = check(owner, name, values[name])
         values.update(found)
         self._check_together()
 

@@ -273,7 +273,7 @@ class Layer(Part):
     def output_shape(self, *shapes: Shape) -> Shape:
         """Shape of the output for shapes of the inputs. Raises ValueError if the layer cannot take these."""
         if len(shapes) == 1 and len(shapes[0]) == 1:
-            return (self.output_width(shapes[0][0]),)
+            return shapes[0] if self.is_elementwise() else (self.output_width(shapes[0][0]),)
         if all(len(shape) == 1 for shape in shapes):
             return (self.output_width(*(shape[0] for shape in shapes)),)
         owner = type(self).__name__

@@ -224,14 +224,28 @@ class _Form:
         self._head = {"type": kind.__name__}
         self._names = tuple(field.name for field in written)
         self._values_of = values_getter(self._names)
-        self._others = tuple(field.name for field in written if not _is_of_json(field.type))
+        others = [field.name for field in written if not _is_of_json(field.type)]
+        # Each with its usual value and the form of that one, which has no parts, so that copies of it share nothing.
+        self._others = tuple((name, *_usual_form(kind, name)) for name in others)
 
     def of(self, made: Description) -> dict[str, Any]:
         config: dict[str, Any] = self._head | dict(zip(self._names, self._values_of(made), strict=True))
-        for name in self._others:
-            if type(value := config[name]) not in _OF_JSON:
+        for name, usual, form in self._others:
+            value = config[name]
+            if value is usual:
+                config[name] = form.copy()
+            elif type(value) not in _OF_JSON:
                 config[name] = _plain(value)
         return config
+
+
+def _usual_form(kind: Any, name: str) -> tuple[object, dict[str, Any]]:
+    """The default of a field and its JSON form; what no field has in place of a default whose form has parts."""
+    _, usual = checked_defaults(kind).get(name, (None, None))
+    form = usual.to_config() if isinstance(usual, Description) else None
+    if form is None or not all(type(value) in _OF_JSON for value in form.values()):
+        return object(), {}
+    return usual, form
 
 
 _form = cache(_Form)

@@ -231,6 +231,8 @@ class Layer(Part):
             self._set(input_shape=shape)
         if self.input_shape is not None and self.input_shape != (takes := self.required_shape):
             raise ValueError(f"{owner}: input_shape must be {takes}, got {self.input_shape}")
+        if self.learning_rate_multiplier == self.weight_decay_multiplier == 1.0:
+            return
         for name in _MULTIPLIERS:
             if getattr(self, name) != 1.0 and name not in _core.schema()["layers"].get(owner, {"fields": ()})["fields"]:
                 given = describe(getattr(self, name))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from fastreg import layers, optimizers, schedules
 from fastreg.model.facts import Facts
+from fastreg.search import GridSearch
 
 PACKAGE = os.path.dirname(fr.__file__)
 
@@ -72,6 +73,23 @@ def test_calls_do_little_and_the_same_for_any_depth(name, data):
         counts.append(calls_of(lambda model=model: call(model, *data)))
     assert counts[0] <= most
     assert counts[1] == counts[0]
+
+
+def test_a_fold_of_a_search_runs_few_functions(data):
+    """With building, fit and scores; what a search does once for all folds cancels out."""
+
+    def build(params):
+        model = fr.Sequential([layers.Dense(8, "relu"), layers.Dropout(params["rate"]), layers.Dense(1, "sigmoid")])
+        model.compile(optimizers.Adam(1e-3), "binary_crossentropy", ["accuracy"])
+        return model
+
+    def search(count):
+        grid = [{"rate": 0.1 + 0.01 * number} for number in range(count)]
+        GridSearch(build, grid, cv=2, n_jobs=1, refit=False, verbose=0, seed=0).fit(*data, epochs=2)
+
+    search(2)
+    few, many = calls_of(lambda: search(4)), calls_of(lambda: search(12))
+    assert (many - few) / (8 * 2) <= 530
 
 
 def test_facts_are_worked_out_once_for_the_same_layers():

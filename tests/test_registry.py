@@ -6,7 +6,9 @@ tells them by ``_core.schema()``.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -55,6 +57,23 @@ def test_every_public_class_is_registered(kind):
 
 def test_the_activations_are_those_of_the_oracle():
     assert sorted(layers.ACTIVATIONS) == sorted(cases.ACTIVATIONS)
+
+
+def spoil(form):
+    """Empties the dicts and lists of a JSON form, inner ones first."""
+    for part in form.values() if isinstance(form, dict) else form:
+        if isinstance(part, (dict, list)):
+            spoil(part)
+    form.clear()
+
+
+@pytest.mark.parametrize("kind", cases.KINDS)
+def test_json_forms_share_nothing(kind):
+    for case in cases.KINDS[kind][1].values():
+        known = copy.deepcopy(case.made.to_config())
+        spoil(case.made.to_config())
+        assert case.made.to_config() == known
+        assert json.loads(json.dumps(known)) == known
 
 
 # ------------------------------------------------------------------------------------------------- ranges of fields

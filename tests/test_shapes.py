@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import pickle
 
+import cases
 import fastreg as fr
 import numpy as np
 import pytest
-from fastreg import layers
+from fastreg import _core, layers
+from fastreg.internal.layer_base import Join
 from fastreg.search import GridSearch
 from programs import refusal, same_bits
 
@@ -195,3 +197,12 @@ def test_a_layer_that_says_what_it_takes_gets_it(name):
         model.build((None, 5))
     model.build((None, 6 if name == "PeriodicEmbedding" else 24))
     assert model.output_shape == (None, 2)
+
+
+@pytest.mark.parametrize("width", [1, 7])
+def test_layers_that_work_element_by_element_keep_the_width_that_the_core_finds(width):
+    made = {name: case.made for name, case in cases.LAYER_CASES.items()}
+    found = {name: layer for name, layer in made.items() if layer.is_elementwise() and not isinstance(layer, Join)}
+    assert len(found) >= 5
+    for name, layer in found.items():
+        assert layer.output_shape((width,)) == (_core.layer_info(layer.to_config(), [width])[0],), name

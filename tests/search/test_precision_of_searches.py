@@ -142,3 +142,29 @@ def test_models_of_tables_are_frozen_with_a_precision():
     assert [frozen.predictor.matmul_precision for frozen in (usual, other)] == ["highest", "medium"]
     codes = schema.codes(table)
     assert other(codes).shape == usual(codes).shape
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_fold_that_ends_with_an_error_leaves_the_settings_of_its_thread(error):
+    """Its precision, and the seeds of models that are made without one."""
+    seen = []
+
+    def failing(params):
+        if params["units"] == 0:
+            seen.append(fr.get_matmul_precision())
+            raise error("no")
+        return build(params)
+
+    with fr.matmul_precision("medium"):
+        made = context(failing, params={"units": 4, "lr": 0.01})
+    with fr.utils.default_seed(5):
+        expected = fr.Sequential().seed
+    with fr.matmul_precision("high"), fr.utils.default_seed(5):
+        try:
+            result = evaluate(made, Task(0, 0, {"units": 0, "lr": 0.01}))
+        except KeyboardInterrupt:
+            result = None
+        assert (result is None) == (error is KeyboardInterrupt)
+        assert seen == ["medium"]
+        assert fr.get_matmul_precision() == "high"
+        assert fr.Sequential().seed == expected

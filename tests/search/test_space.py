@@ -443,3 +443,21 @@ def test_params_key():
     assert len({params_key({"a": value}) for value in distinct}) == len(distinct)
     assert params_key({"a": math.nan}) == params_key({"a": float("nan")})
     assert params_key({"a": {1: {2}}}) == params_key({"a": {1: {2}}})
+
+
+@pytest.mark.parametrize(
+    ("of_numpy", "of_python"),
+    [
+        (np.float64(0.5), 0.5),
+        (np.float32(0.5), 0.5),
+        (np.int64(3), 3),
+        (np.bool_(True), True),
+        (np.str_("relu"), "relu"),
+        (np.array([1, 2]), [1, 2]),
+        ({"a": np.float64(np.nan)}, {"a": math.nan}),
+    ],
+)
+def test_values_of_numpy_are_the_parameters_of_python(of_numpy, of_python):
+    assert value_key(of_numpy) == value_key(of_python)
+    assert type(value_key(of_numpy)[1]) is type(value_key(of_python)[1])
+    assert len({value_key(1), value_key(1.0), value_key(True), value_key("1"), value_key(None)}) == 5

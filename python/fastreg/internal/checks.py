@@ -80,7 +80,11 @@ def describe(value: object) -> str:
 
 def check_real(owner: str, name: str, value: object, rule: Rule) -> float:
     """Returns ``value`` as a float. Raises TypeError if it is no real number, ValueError if it breaks the rule."""
-    if type(value) is float and type(rule) is Range and rule.surely_above < value < rule.surely_below:
+    if (
+        type(value) is float
+        and type(rule) is Range
+        and (rule.surely_above < value < rule.surely_below or (value == 0.0 and rule.holds(value)))
+    ):
         return value
     words, test = rule if isinstance(rule, tuple) else (rule.words, rule.holds)
     if type(value) is not float and (isinstance(value, bool) or not isinstance(value, Real)):

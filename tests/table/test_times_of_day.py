@@ -150,3 +150,32 @@ def test_slashes_after_a_year_that_may_be_a_day_are_told():
     assert Table.of({"d": texts})["d"].days("ymd").tolist() == [
         (day - datetime.date(1970, 1, 1)).days for day in _DAYS
     ]
+
+
+_SHORT = [f"24/{month:02}/{day:02}" for month in (3, 4, 5) for day in range(1, 29)]
+_LATER = [f"2024/{month:02}/{day:02}" for month in (1, 2) for day in range(1, 29)]
+_DAY_FIRST = [text[6:] + text[2:6] + text[:2] for text in _SHORT]
+
+
+@pytest.mark.parametrize("separator", ["/", "-", "."])
+@pytest.mark.parametrize("long", [_LATER[:2], _LATER])
+def test_years_of_four_digits_say_where_those_of_two_are(separator, long):
+    short, long = ([text.replace("/", separator) for text in texts] for texts in (_SHORT, long))
+    for texts in ([*short, *long], [*long, *short]):
+        assert form_of(texts) == ("ymd", True)
+        schema = Schema.infer({"d": texts})
+        assert "year first, which could also be read the other way" in schema.dictionary["d"].reason
+        truth = [datetime.date(2000 + int(text[-8:-6]), int(text[-5:-3]), int(text[-2:])) for text in texts]
+        days = [(day - datetime.date(1970, 1, 1)).days for day in truth]
+        np.testing.assert_array_equal(schema.codes({"d": texts})[:, 0], days)
+
+
+@pytest.mark.parametrize("separator", ["/", "-", "."])
+def test_days_are_no_years_because_other_texts_begin_with_one(separator):
+    """28 different first numbers beside one last number are days: read as years they were 2001 to 2028."""
+    short, long = ([text.replace("/", separator) for text in texts] for texts in (_DAY_FIRST, _LATER))
+    assert form_of([*short, *long]) == (None, False)
+    assert [column.kind for column in Schema.infer({"d": [*short, *long], "a": [0.5, 1.5] * 70}).columns][-1] != "date"
+    few = Schema.infer({"d": [*short, *long[:2]]})  # a few odd texts are missing, and said
+    assert few.columns[0].form == "dmy"
+    assert few.dictionary["d"].taken_for_missing == tuple(long[:2])

@@ -88,11 +88,19 @@ def form_of(texts: Sequence[str], forms: Iterable[str] = PLAIN_FORMS) -> tuple[s
     Where day and month could be either way round in every text, the order is that of the United States for slashes, and
     day first otherwise. Where a year of two digits could be first or last, it is last beside slashes and points. Beside
     hyphens it is the number that has fewer different values, unless that is always 1, as the day in dates of months.
+
+    Years of two and of four digits may be mixed. If some texts begin with one of four, all begin with the year, unless
+    the first numbers of the others look like days, as they have more different values than the last: such texts have no
+    form.
     """
     fitting = [form for form in forms if texts and all(parser(form)(text) is not None for text in texts)]
     unsure = False
     if fitting[:1] == ["ymd"]:
-        is_plain, unsure = _begins_with_year(texts)
+        long, short = _by_first_number(texts)
+        if long:
+            is_plain, unsure = _begins_with_year(short) if short else (True, False)
+            return ("ymd", not is_plain) if is_plain or unsure else (None, False)
+        is_plain, unsure = _begins_with_year(short)
         if is_plain or (unsure and all("-" in text[:3] for text in texts)):
             return "ymd", not is_plain
         fitting = fitting[1:]
@@ -100,6 +108,12 @@ def form_of(texts: Sequence[str], forms: Iterable[str] = PLAIN_FORMS) -> tuple[s
         alike = all(parser("dmy")(text) == parser("mdy")(text) for text in texts)
         return ("mdy" if "/" in texts[0] else "dmy"), unsure or not alike
     return (fitting[0] if fitting else None), unsure
+
+
+def _by_first_number(texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The dates that begin with a year of four digits, and the others."""
+    long = [text for text in texts if text[:4].isdecimal()]
+    return long, [text for text in texts if not text[:4].isdecimal()]
 
 
 def _begins_with_year(texts: Sequence[str]) -> tuple[bool, bool]:

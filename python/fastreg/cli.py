@@ -18,6 +18,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fastreg.table.options import TableOptions
 
+# What tables may be, in the help of commands.
+_TABLE = "CSV (also compressed), Parquet, Feather or xlsx file"
+_OR_INPUT = ", or - for CSV on standard input, which is read to its end first"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command with `argv` (the process's own arguments where None) and returns the exit status."""
@@ -109,7 +113,7 @@ def _add_tune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         description="Reads a table, finds out what its columns are, searches for the network and the regularisation "
         "that predict one column best by cross-validation, and scores it on rows that the search never saw.",
     )
-    tune.add_argument("data", help="CSV (also compressed), Parquet, Feather or xlsx file with a line of column names")
+    tune.add_argument("data", help=f"{_TABLE} with a line of column names{_OR_INPUT}")
     tune.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
     tune.add_argument(
         "--test",
@@ -186,7 +190,7 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "of the table that the model does not need are ignored.",
     )
     predict.add_argument("model", help="the model file")
-    predict.add_argument("data", help="CSV (also compressed), Parquet, Feather or xlsx file")
+    predict.add_argument("data", help=f"{_TABLE}{_OR_INPUT}")
     add_reading_options(predict, training=False)
     predict.set_defaults(run=_predict)
 
@@ -200,7 +204,7 @@ def _add_distill(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Asks a model, the teacher, for predictions on the rows of a table and on further rows that are "
         "made of them, trains networks on these, and compares them with the teacher on rows that are held back.",
     )
-    distill.add_argument("data", help="CSV (also compressed), Parquet, Feather or xlsx file with column names")
+    distill.add_argument("data", help=f"{_TABLE} with column names{_OR_INPUT}")
     distill.add_argument(
         "--teacher",
         required=True,
@@ -395,11 +399,13 @@ def _on_tables(command: str, arguments: argparse.Namespace, run: Callable[[Table
     """Runs a command with the options for reading tables, says in one line why it failed, and returns the status."""
     from fastreg.table.errors import TuneError, as_tune_errors
     from fastreg.table.options import reading_options
+    from fastreg.tune.standard_input import as_file
 
     try:
         with as_tune_errors():
             table = reading_options(arguments)
-        run(table)
+        with as_file(arguments.data) as arguments.data:
+            run(table)
     except (TuneError, OSError) as error:
         return _failed(command, error)
     return 0

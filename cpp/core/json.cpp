@@ -250,7 +250,7 @@ class Parser {
   std::size_t at_ = 0, depth_ = 0, values_ = 0;
 };
 
-void write(const Json& json, std::string& out);
+void write(const Json& json, std::string& out, bool quotes);
 
 void write_string(std::string_view text, std::string& out) {
   static constexpr char kHex[] = "0123456789abcdef";
@@ -277,14 +277,16 @@ void write_number(Number number, std::string& out) {
   out.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
 }
 
+// What is no number of JSON is an error, except in the quotations of messages.
 struct Writer {
   std::string& out;
+  bool quotes = false;
 
   void operator()(std::nullptr_t) const { out.append("null"); }
   void operator()(bool flag) const { out.append(flag ? "true" : "false"); }
   void operator()(std::uint64_t number) const { write_number(number, out); }
   void operator()(double number) const {
-    if (!std::isfinite(number)) throw std::invalid_argument("JSON: a number must be finite");
+    if (!quotes && !std::isfinite(number)) throw std::invalid_argument("JSON: a number must be finite");
     write_number(number, out);
   }
   void operator()(const std::string& text) const { write_string(text, out); }
@@ -292,7 +294,7 @@ struct Writer {
     out.push_back('[');
     for (std::size_t i = 0; i < array.size(); ++i) {
       if (i > 0) out.push_back(',');
-      write(array[i], out);
+      write(array[i], out, quotes);
     }
     out.push_back(']');
   }
@@ -302,13 +304,13 @@ struct Writer {
       if (i > 0) out.push_back(',');
       write_string(object[i].name, out);
       out.push_back(':');
-      write(object[i].value, out);
+      write(object[i].value, out, quotes);
     }
     out.push_back('}');
   }
 };
 
-void write(const Json& json, std::string& out) { std::visit(Writer{out}, json.value); }
+void write(const Json& json, std::string& out, bool quotes) { std::visit(Writer{out, quotes}, json.value); }
 
 }  // namespace
 
@@ -329,7 +331,7 @@ const Json* Json::find(std::string_view name) const {
 
 std::string Json::dump() const {
   std::string out;
-  write(*this, out);
+  write(*this, out, false);
   return out;
 }
 
@@ -337,7 +339,8 @@ Json parse_json(std::string_view text) { return Parser(text).document(); }
 
 std::string quoted(const Json& json) {
   constexpr std::size_t kLongest = 60;
-  std::string text = json.dump();
+  std::string text;
+  write(json, text, true);
   if (text.size() <= kLongest) return text;
   std::size_t end = kLongest;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0u) == 0x80u) --end;  // do not cut within a character

@@ -449,6 +449,14 @@ void other_errors_of_descriptions_name_their_field() {
   for (const auto& row : training) {
     CHECK_EQUAL(message_of<std::invalid_argument>([&] { parse_training(row.text); }), row.message);
   }
+  // A tree may have numbers that no text has.
+  Json tree = parse_json(R"({"format":1,"n_features":1})");
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  for (const auto& [value, shown] : {std::pair{kInfinity, "inf"}, {std::nan(""), "nan"}}) {
+    std::get<Json::Object>(tree.value)[1].value = {value};
+    CHECK_EQUAL(message_of<std::invalid_argument>([&] { parse_network(tree); }),
+                std::string("n_features must be an integer in [1, 2^31), got ") + shown);
+  }
   TrainingSpec spec;
   spec.optimizer = SGD{std::numeric_limits<float>::quiet_NaN()};
   CHECK_EQUAL(message_of<std::invalid_argument>([&] { validate(spec); }),

@@ -85,6 +85,9 @@ void json_is_bounded() {
   CHECK(parse_json(wide + "]").get<Json::Array>()->size() == kMaxJsonValues - 1);
   CHECK(has(json_error(wide + ",0]"), "more than 1048576 values"));
   CHECK(quoted({std::string(1000, 'x')}).size() < 70);
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  CHECK(quoted({kInfinity}) == "inf");
+  CHECK(quoted({Json::Array{{-kInfinity}, {std::nan("")}, {1.5}}}) == "[-inf,nan,1.5]");
 }
 
 // Every finite double in a sample of bit patterns, and the awkward ones, come back bit by bit.

@@ -49,7 +49,8 @@ struct Json::Member {
 // duplicate names, lone surrogates, numbers outside the range of a double, and more than the two bounds above.
 Json parse_json(std::string_view text);
 
-// A value as error messages quote it: its text, cut off after about 60 bytes, so that a hostile value stays short.
+// A value as error messages quote it: its text, cut off after about 60 bytes, so that a hostile value stays short. NaN
+// and infinity are "nan" and "inf".
 std::string quoted(const Json&);
 
 }  // namespace fastreg

@@ -101,7 +101,7 @@ std::vector<double> Run::train_batch() {
     finish();
     throw;
   }
-  if (!diverged_ && !finite_weights(nullptr)) diverged_ = true;
+  if (!diverged_ && !finite_weights()) diverged_ = true;
   if (diverged_) {
     diverge(s_.step);
     finish();
@@ -338,15 +338,10 @@ void Run::end_batch() {
   lock_.lock();
 }
 
-// penalty: receives that of the weights, if it is not null.
-bool Run::finite_weights(double* penalty) {
+bool Run::finite_weights() {
   bool finite = false;
   on_this_thread(s_.graph.backend, [&] {
-    const Kernels& kernels = *s_.graph.backend.kernels;
-    finite = kernels.all_finite(weights().data, ElementType::float32, weights().size);
-    if (penalty == nullptr) return;
-    s_.orthogonal.compute(kernels, Team{}, s_.graph.weights.data(), nullptr);
-    *penalty = s_.optimizer.penalty(kernels, s_.graph.weights.data()) + s_.orthogonal.value();
+    finite = s_.graph.backend.kernels->all_finite(weights().data, ElementType::float32, weights().size);
   });
   return finite;
 }
@@ -366,16 +361,16 @@ bool Run::validates(std::size_t index) const {
   return validation_ != nullptr && (options_.validated.empty() || options_.validated[index] != 0);
 }
 
-// The values of an epoch and of its validation. penalty: that of the weights that validation uses. If a function of the
-// program throws, the epoch does not count.
-std::vector<double> Run::epoch_logs(std::size_t index, double penalty) {
+// The values of an epoch and of its validation. If a function of the program throws, the epoch does not count.
+std::vector<double> Run::epoch_logs(std::size_t index) {
   const ProgramCalls calls = calls_of(options_.functions, lock_);
   std::vector<double> logs;
   try {
     logs = logs_so_far(calls.metric);
     if (!validates(index)) return logs;
     if (!observed_validation(logs))
-      for (const double value : s_.evaluator.run(*validation_, [&] { return penalty; }, calls)) logs.push_back(value);
+      for (const double value : s_.evaluator.run(*validation_, [&] { return s_.weight_penalty(); }, calls))
+        logs.push_back(value);
   } catch (...) {
     undo_epoch_ = !observing_;
     throw;
@@ -399,9 +394,8 @@ bool Run::observed_validation(std::vector<double>& logs) {
 }
 
 void Run::end_epoch(std::size_t index) {
-  double penalty = 0.0;
-  if (!finite_weights(validates(index) ? &penalty : nullptr)) return diverge(s_.step - 1);
-  const std::vector<double> logs = epoch_logs(index, penalty);
+  if (!finite_weights()) return diverge(s_.step - 1);
+  const std::vector<double> logs = epoch_logs(index);
   result_.logs.push_back(logs);
   const std::uint64_t epoch = s_.epoch++;
   within_epoch_ = false;

@@ -57,6 +57,17 @@ class Run {
     double parallel_threshold;
     RateColumns columns;
     ProductPrecision precision;
+
+    // The penalty of the weights as they are now.
+    double weight_penalty() const {
+      double penalty = 0.0;
+      on_this_thread(graph.backend, [&] {
+        const Kernels& kernels = *graph.backend.kernels;
+        orthogonal.compute(kernels, Team{}, graph.weights.data(), nullptr);
+        penalty = optimizer.penalty(kernels, graph.weights.data()) + orthogonal.value();
+      });
+      return penalty;
+    }
   };
 
   // lock: the lock of the graph, which is held. It is released while an observer runs or a fork waits.
@@ -83,11 +94,11 @@ class Run {
   Batch batch_at(std::size_t index) const;
   void begin_batch();
   void end_batch();
-  bool finite_weights(double* penalty);
+  bool finite_weights();
   std::vector<double> logs_so_far(const CallMetric& call) const;
   bool observed_validation(std::vector<double>& logs);
   bool validates(std::size_t index) const;
-  std::vector<double> epoch_logs(std::size_t index, double penalty);
+  std::vector<double> epoch_logs(std::size_t index);
   const double* rates_of_step() const;
   UpdateRates update_rates() const;
   StepPlace place() const;

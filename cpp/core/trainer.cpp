@@ -125,15 +125,7 @@ struct Trainer::Impl {
     std::unique_lock lock(graph.lock);
     const Columns columns = columns_of(data);
     check(columns, graph, objective, "data");
-    const auto penalty = [&] {
-      double value = 0.0;
-      on_this_thread(graph.backend, [&] {
-        const Kernels& kernels = *graph.backend.kernels;
-        orthogonal.compute(kernels, Team{}, graph.weights.data(), nullptr);
-        value = optimizer.penalty(kernels, graph.weights.data()) + orthogonal.value();
-      });
-      return value;
-    };
+    const auto penalty = [&] { return state({}).weight_penalty(); };
     return evaluator.run(columns, penalty, calls_of(functions, lock), count_rows);
   }
 

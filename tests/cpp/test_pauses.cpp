@@ -155,6 +155,15 @@ void test_validations_of_a_fit() {
   CHECK_THROWS(paused.fit(few, &validation, options, nullptr, result), std::runtime_error);
   CHECK(predicted(other, rows, nullptr, 100) == before);   // the epoch is undone
   CHECK(paused.epoch() == 2);
+
+  // Another thread may set weights in a pause: loss and penalty of the validation are those of the new ones.
+  const std::vector<float> zeros(other.weights()[0].size(), 0.0f);
+  Counting changes([&] { other.set_weight(0, zeros.data()); });
+  options.functions.pause = &changes;
+  options.epochs = 1;
+  paused.fit(few, &validation, options, nullptr, result);
+  CHECK(result.logs.back().back() == paused.evaluate(validation)[0]);
+  CHECK(result.logs.back().back() != expected.logs.back().back());
 }
 
 }  // namespace

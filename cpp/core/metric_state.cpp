@@ -36,6 +36,17 @@ void check_rows(const MetricRows& rows, bool labels) {
       throw std::invalid_argument("sample_weight must be finite and >= 0, got " + std::to_string(rows.weight[i]));
 }
 
+// The same metric. Throws std::invalid_argument unless it and blocks of so many columns can be computed. This is before
+// there is memory for either.
+const Metric& checked(const Metric& metric, std::size_t cols) {
+  if (std::holds_alternative<metrics::Function>(metric))
+    throw std::invalid_argument("metric must not be a Function, which only a trainer calls");
+  std::visit([](const auto& chosen) { check_description("metric", chosen); }, metric);
+  check_width("metric", "cols", cols);
+  require_memory("metric: cols: a block of rows", 3.0 * static_cast<double>(kBlock * padded_ld(cols)));
+  return metric;
+}
+
 }  // namespace
 
 // Rows are measured as a weighted metric, where a missing weight is 1.
@@ -44,16 +55,16 @@ struct MetricState::Impl {
       : cols(columns),
         ld(padded_ld(columns)),
         labels(takes_labels),
-        set({}, {metric}, columns, takes_labels, false, false),
-        sums(set.no_sums()),
+        set({}, {checked(metric, columns)}, columns, takes_labels, false, false),
+        sums(checked_set().no_sums()),
         y(cpu_backend(), round_up(kBlock * ld, kLane)),
         target(cpu_backend(), takes_labels ? 0 : round_up(kBlock * ld, kLane)),
         row_values(kBlock * set.row_count()),
-        block_sums(set.sum_count()) {
-    if (std::holds_alternative<metrics::Function>(metric))
-      throw std::invalid_argument("metric must not be a Function, which only a trainer calls");
-    std::visit([](const auto& chosen) { check_description("metric", chosen); }, metric);
+        block_sums(set.sum_count()) {}
+
+  const MetricSet& checked_set() const {
     set.check(true);
+    return set;
   }
 
   // Measures the rows [first, first + n) of `rows`.

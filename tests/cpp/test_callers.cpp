@@ -255,6 +255,17 @@ void test_numbers() {
   beyond.threshold = kNaN;
   const std::string threshold = "metric (BinaryAccuracy): threshold must be in [0, 1], got nan";
   CHECK_REFUSED(std::invalid_argument, MetricState(beyond, 2, false), threshold);
+  metrics::ExpectedCalibrationError many_bins;
+  for (const std::size_t bins : {std::size_t{1} << 59, std::size_t{1} << 63}) {
+    many_bins.num_bins = bins;
+    CHECK_REFUSED(std::invalid_argument, MetricState(many_bins, 2, false),
+                  "metric (ExpectedCalibrationError): num_bins must be in [1, 65536), got " + std::to_string(bins));
+  }
+  for (const std::size_t cols : {std::size_t{0}, std::size_t{1} << 31, ~std::size_t{0}})
+    CHECK_REFUSED(std::invalid_argument, MetricState(metrics::R2Score{}, cols, false),
+                  "metric: cols must be in [1, 2^31), got " + std::to_string(cols));
+  CHECK(has(message_of<std::invalid_argument>([] { MetricState(metrics::R2Score{}, 0x7FFFFFFF, false); }),
+            "metric: cols: a block of rows takes "));
   CHECK_REFUSED(std::invalid_argument, row_values(beyond, {.y = y.data(), .target = y.data(), .rows = 4, .cols = 2}),
                 threshold);
   const std::string beta = "optimizer (Adam): beta_1 must be in [0, 1), got 2";

@@ -96,6 +96,16 @@ def test_bad_exclusions(call, error, message):
         call(optimizers.Adam(weight_decay=0.1))
 
 
+@pytest.mark.parametrize("block", ["layers.Dense(3, name='first')", "layers.Residual([layers.Dense(2)], name='first')"])
+def test_a_weight_that_a_layer_does_not_have(block):
+    stack = [eval(block), layers.Dense(1)]
+    model = compiled(stack, optimizer=optimizers.Adam(weight_decay=0.1), loss="mse", metrics=[])
+    model.optimizer.exclude_from_weight_decay(["first/kernle"])
+    message = "layer 'first' has no weight 'kernle'; those that it has are kernel, bias$"
+    with pytest.raises(ValueError, match=message):
+        model.fit(np.zeros((4, 2)), np.zeros((4, 1)), verbose=0)
+
+
 def test_a_layer_that_is_not_there():
     model = compiled(tutorial_layers(), optimizer=optimizers.Adam(weight_decay=0.1), seed=1)
     model.optimizer.exclude_from_weight_decay(["denze/kernel"])

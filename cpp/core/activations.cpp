@@ -69,6 +69,15 @@ constexpr std::size_t parameter_count(List<F...>, ActivationKind kind) {
   return (of(Type<F>()) + ...);
 }
 
+// The place of a kind in the list. Throws std::invalid_argument if it is that of no activation.
+std::size_t checked_index(ActivationKind kind) {
+  const auto index = static_cast<std::size_t>(kind);
+  if (index >= kKindCount)
+    throw std::invalid_argument("ActivationKind must be below activation_count(), " + std::to_string(kKindCount) +
+                                ", got " + std::to_string(index));
+  return index;
+}
+
 // Calls body with the type of the parameters of an activation that has this name and some.
 template <class... P, class Body>
 void with_parameters(List<P...>, std::string_view name, Body body) {
@@ -82,7 +91,7 @@ void with_parameters(List<P...>, std::string_view name, Body body) {
 
 std::size_t activation_count() { return kKindCount; }
 
-const char* name(ActivationKind kind) { return kAllNames.at(static_cast<std::size_t>(kind)); }
+const char* name(ActivationKind kind) { return kAllNames[checked_index(kind)]; }
 
 std::vector<const char*> activation_names() { return {kNamed.begin(), kNamed.end()}; }
 
@@ -131,6 +140,7 @@ ActivationSpec parse_activation(const std::string& text) {
 }
 
 bool derivative_from_output(ActivationKind kind) {
+  checked_index(kind);
   return reads_output(math::Activations(), kind) || math::needs_rows(kind);
 }
 bool is_fused(ActivationKind kind) { return math::is_fused(kind); }

@@ -390,6 +390,8 @@ std::string lines_of(Span<const LineColumn> columns) {
   std::size_t width = 1;
   for (const LineColumn& column : columns) {
     demand(column.rows == columns[0].rows, "columns must have the same number of rows");
+    demand(column.type == ElementType::float64 || column.type == ElementType::float32,
+           "columns must have the type float64 or float32");
     width += most_bytes(column) + 1;
   }
   const std::size_t rows = columns.empty() ? 0 : columns[0].rows;

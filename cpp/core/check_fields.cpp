@@ -113,7 +113,13 @@ void check_value(const Check& check, const char* name, const Interval&, const Ta
 
 void check_value(const Check& check, const char*, const Interval&, const Clipping& value) {
   if (value.kind == ClipKind::none) return;
+  check.require(value.kind <= ClipKind::global_norm, "clipping", "a ClipKind that there is",
+                static_cast<std::size_t>(value.kind));
   check_value(check, clipping_name(value.kind), kPositive, value.limit);
+}
+
+void check_value(const Check& check, const char* name, const Interval&, Axis value) {
+  check.require(value == Axis::columns || value == Axis::rows, name, "-1 or 0", static_cast<double>(value));
 }
 
 void check_value(const Check& check, const char* name, const Interval&, const ActivationSpec& value) {

@@ -55,7 +55,7 @@ void check_value(const Check& check, const char* name, const Interval&, const Ac
 inline void check_value(const Check& check, const char* name, const Interval& interval, std::uint32_t value) {
   check_value(check, name, interval, static_cast<std::size_t>(value));
 }
-inline void check_value(const Check&, const char*, const Interval&, Axis) {}
+void check_value(const Check& check, const char* name, const Interval&, Axis value);
 void check_value(const Check& check, const char* name, const Interval&, const UpdateOptions& value);
 inline void check_value(const Check&, const char*, const Interval&, bool) {}
 inline void check_value(const Check&, const char*, const Interval&, const NormAxes&) {}

@@ -205,6 +205,7 @@ Metric parse_metric(const std::string& json) {
 }
 
 const char* name(MatmulPrecision precision) {
+  check_value(Check(""), "MatmulPrecision", kFinite, precision);
   return Choices<MatmulPrecision>::kNames[static_cast<std::size_t>(precision)];
 }
 

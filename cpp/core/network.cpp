@@ -144,8 +144,10 @@ bool Network::run(Span<const Features> x, Span<const MatrixView<float>> out, boo
       require_columns(numbered("x", i, x.size), x[i].rows, x[i].cols, rows, graph_->wiring.widths[i]);
   for (std::size_t i = 0; i < out.size; ++i)
     require_shape(numbered("out", i, out.size).c_str(), out[i], rows, graph_->width(graph_->outputs[i].value));
-  for (std::size_t i = 0; i < x.size; ++i)
+  for (std::size_t i = 0; i < x.size; ++i) {
+    if (x[i].type > ElementType::uint8) refuse_type(numbered("x", i, x.size), x[i].type);
     if (x[i].data == nullptr && rows > 0) refuse_null(numbered("x", i, x.size).c_str());
+  }
   for (std::size_t i = 0; i < out.size; ++i)
     if (out[i].data == nullptr && rows > 0) refuse_null(numbered("out", i, out.size).c_str());
   std::unique_lock lock(graph_->lock);

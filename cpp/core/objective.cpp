@@ -127,6 +127,7 @@ struct ColumnCheck {
       const std::string x = numbered("x", i, data.x.size());
       if (data.x[i].rows != rows) fail(x + " must have as many rows as x[0], " + counts(rows, data.x[i].rows));
       if (data.x[i].cols != graph.width(i)) fail(x + " must have columns " + counts(graph.width(i), data.x[i].cols));
+      if (data.x[i].type > ElementType::uint8) refuse_type(std::string(name) + ": " + x, data.x[i].type);
       present(data.x[i].data, rows, x);
     }
     for (const std::uint32_t row : data.rows)

@@ -208,6 +208,7 @@ void Predictor::predict(MatrixView<const float> x, MatrixView<float> out) const 
 }
 
 bool Predictor::predict_features(const Features& x, MatrixView<float> out) const {
+  require_type("x", x.type);
   if (x.type == ElementType::float32) {
     predict(MatrixView<const float>{static_cast<const float*>(x.data), x.rows, x.cols, x.stride}, out);
     return true;

@@ -33,6 +33,17 @@ void require_shape(const char* name, MatrixView<T> matrix, std::size_t rows, std
   if (matrix.rows != rows || matrix.cols != cols || overlaps) refuse_shape(name, matrix, rows, cols);
 }
 
+// The error for features of a type that there is not, which is apart from the check, too.
+[[noreturn, gnu::noinline, gnu::cold]] inline void refuse_type(const std::string& name, ElementType type) {
+  throw std::invalid_argument(name + " must have a type of ElementType, got " +
+                              std::to_string(static_cast<unsigned>(type)));
+}
+
+// Throws std::invalid_argument if features have a type that there is not.
+inline void require_type(const char* name, ElementType type) {
+  if (type > ElementType::uint8) refuse_type(name, type);
+}
+
 // The error for an array without memory, which is apart from the check, too.
 [[noreturn, gnu::noinline, gnu::cold]] inline void refuse_null(const char* name) {
   throw std::invalid_argument(std::string(name) + " must not be null");

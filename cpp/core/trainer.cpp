@@ -28,6 +28,20 @@ std::size_t checked_floats(const Parameters& parameters, const OptimizerState& o
   return parameters.trainable();
 }
 
+// The same spec. Throws std::invalid_argument if a name of a weight that is left out of the decay, which has a dot, is
+// that of none.
+const TrainingSpec& with_known_exclusions(const TrainingSpec& spec, const Parameters& parameters) {
+  if (!spec.excluded_from_weight_decay) return spec;
+  const std::vector<Segment>& all = parameters.segments();
+  for (const std::string& name : *spec.excluded_from_weight_decay) {
+    const auto is_it = [&](const Segment& one) { return one.info.name == name; };
+    if (name.find('.') != name.npos && std::none_of(all.begin(), all.end(), is_it))
+      throw std::invalid_argument(
+          "excluded_from_weight_decay must have names of weights, such as layers.0.kernel, got " + name);
+  }
+  return spec;
+}
+
 void check_options(const FitOptions& options, const Graph& graph, const Columns& train, std::size_t log_count,
                    const RateColumns& columns, bool observed) {
   const std::size_t batch = options.batch_size == 0 ? train.size() : std::min(options.batch_size, train.size());
@@ -80,8 +94,8 @@ struct Trainer::Impl {
   Impl(Network& owner, const TrainingSpec& spec)
       : graph(*owner.graph_),
         objective(spec, graph),
-        optimizer(spec.optimizer, parameter_runs(graph.parameters, spec), graph.parameters.trainable(),
-                  graph.backend, 0, kernel_ranges(graph.parameters)),
+        optimizer(spec.optimizer, parameter_runs(graph.parameters, with_known_exclusions(spec, graph.parameters)),
+                  graph.parameters.trainable(), graph.backend, 0, kernel_ranges(graph.parameters)),
         gradients(graph.backend, checked_floats(graph.parameters, optimizer)),
         orthogonal(graph.parameters, graph.backend),
         constraints(graph.parameters),

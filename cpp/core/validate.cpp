@@ -187,6 +187,7 @@ void validate(const TrainingSpec& spec) {
     check_value(Check(""), ("loss_weights" + index).c_str(), kNotNegative, output.weight);
   }
   std::visit([](const auto& optimizer) { check_description("optimizer", optimizer); }, spec.optimizer);
+  check_value(Check(""), "matmul_precision", kFinite, spec.matmul_precision);
 }
 
 }  // namespace fastreg

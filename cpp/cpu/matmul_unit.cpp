@@ -107,6 +107,9 @@ const Bfloat16Products* choose_bfloat16_products(const Kernels& kernels) {
 }
 
 ProductPrecision product_precision(const Backend& backend, MatmulPrecision precision) {
+  if (precision > MatmulPrecision::medium)
+    throw std::invalid_argument("MatmulPrecision must be one of its enumerators, got " +
+                                std::to_string(static_cast<unsigned>(precision)));
   if (precision == MatmulPrecision::highest || backend.bfloat16 == nullptr) return {};
   if (precision == MatmulPrecision::medium) return {backend.bfloat16, 1};
   return backend.bfloat16->three_products ? ProductPrecision{backend.bfloat16, 2} : ProductPrecision{};
@@ -118,7 +121,8 @@ std::string matmul_unit() {
 }
 
 bool matmul_precision_computes(MatmulPrecision precision) {
-  return precision == MatmulPrecision::highest || product_precision(cpu_backend(), precision).bfloat16 != nullptr;
+  const bool reduced = product_precision(cpu_backend(), precision).bfloat16 != nullptr;
+  return reduced || precision == MatmulPrecision::highest;
 }
 
 }  // namespace fastreg

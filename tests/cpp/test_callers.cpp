@@ -13,6 +13,7 @@
 #include "fastreg/model_file.h"
 #include "fastreg/ops.h"
 #include "fastreg/predictor.h"
+#include "fastreg/runtime.h"
 #include "fastreg/table_predictor.h"
 #include "fastreg/trainer.h"
 #include "texts.h"
@@ -212,6 +213,68 @@ void test_enumerators() {
   FrozenNetwork network = Predictor(Network(graph())).network();
   network.nodes[0].kind = static_cast<FrozenNode::Kind>(99);
   CHECK_REFUSED(std::invalid_argument, Predictor(network), "frozen node 0: must have a kind that there is");
+  const std::string known = std::to_string(activation_count());
+  for (const std::size_t index : {activation_count(), std::size_t{255}}) {
+    const auto kind = static_cast<ActivationKind>(index);
+    const std::string wanted =
+        "ActivationKind must be below activation_count(), " + known + ", got " + std::to_string(index);
+    CHECK_REFUSED(std::invalid_argument, name(kind), wanted);
+    CHECK_REFUSED(std::invalid_argument, derivative_from_output(kind), wanted);
+  }
+  CHECK(name(static_cast<ActivationKind>(activation_count() - 1)) != nullptr);
+}
+
+void test_precisions() {
+  const auto odd = static_cast<MatmulPrecision>(9);
+  const std::string wanted = "MatmulPrecision must be one of its enumerators, got 9";
+  CHECK_EQUAL(std::string(name(MatmulPrecision::medium)), "medium");
+  CHECK_REFUSED(std::invalid_argument, name(odd), wanted);
+  CHECK_REFUSED(std::invalid_argument, matmul_precision_computes(odd), wanted);
+  Network network(chain());
+  const Rows x(2, 3);
+  std::vector<float> y(4);
+  const MatrixView<float> out{y.data(), 2, 2, 2};
+  CHECK_REFUSED(std::invalid_argument, network.predict(x.wide(), out, odd), wanted);
+  CHECK_REFUSED(std::invalid_argument, Predictor(network, odd), wanted);
+  CHECK_REFUSED(std::invalid_argument, Predictor(Predictor(network).network(), odd), wanted);
+  CHECK_REFUSED(std::invalid_argument, Trainer(network, {.matmul_precision = odd}),
+                "matmul_precision must be one of its enumerators, got 9");
+}
+
+// Enumerators of a training and of rows of features.
+void test_enumerators_of_training() {
+  Network network(chain());
+  SGD clipped;
+  clipped.options.clipping = {static_cast<ClipKind>(9), 1.0f};
+  CHECK_REFUSED(std::invalid_argument, Trainer(network, {.optimizer = clipped}),
+                "optimizer (SGD): clipping must be a ClipKind that there is, got 9");
+  metrics::PearsonCorrelation along;
+  along.axis = static_cast<Axis>(3);
+  CHECK_REFUSED(std::invalid_argument, Trainer(network, {.metrics = {along}}),
+                "metrics[0] (PearsonCorrelation): axis must be -1 or 0, got 3");
+  const Rows x(2, 3);
+  std::vector<float> y(4);
+  const MatrixView<float> out{y.data(), 2, 2, 2};
+  Features odd = x.wide();
+  odd.type = static_cast<ElementType>(9);
+  CHECK_REFUSED(std::invalid_argument, network.predict(odd, out), "x must have a type of ElementType, got 9");
+  CHECK_REFUSED(std::invalid_argument, Predictor(network).predict_features(odd, out),
+                "x must have a type of ElementType, got 9");
+  Trainer trainer(network, {});
+  CHECK_REFUSED(std::invalid_argument, trainer.evaluate({.x = odd, .y = {y.data(), 2, 2, 2}}),
+                "data: x must have a type of ElementType, got 9");
+}
+
+// A weight that is left out of the decay is one of the network. A word may fit none.
+void test_exclusions_from_decay() {
+  Network network(chain());
+  const auto with = [&](const char* text) { Trainer(network, {.excluded_from_weight_decay = {{text}}}); };
+  for (const char* const good : {"layers.0.kernel", "layers.1.moving_mean", "bias", "embeddings"})
+    CHECK_EQUAL(message_of<std::invalid_argument>([&] { with(good); }), "no error");
+  for (const char* const bad : {"layers.0.kernle", "layers.7.kernel", "0.kernel", "."})
+    CHECK_REFUSED(std::invalid_argument, with(bad),
+                  std::string("excluded_from_weight_decay must have names of weights, such as layers.0.kernel, got ") +
+                      bad);
 }
 
 // The outputs of one predictor are the inputs of the next one.
@@ -314,6 +377,9 @@ int main() {
   test_indices();
   test_activations();
   test_enumerators();
+  test_precisions();
+  test_enumerators_of_training();
+  test_exclusions_from_decay();
   test_outputs_are_read();
   test_numbers();
   test_others_predict_while_it_fits();

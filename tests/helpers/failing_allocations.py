@@ -433,7 +433,8 @@ def search_scenario() -> Scenario:
 def core_scenario() -> Scenario:
     """What the compiled module makes: a network, a trainer, a signal."""
     text = json.dumps(core_of(built_model()).description((6,)))
-    training = json.dumps(training_description(core_of(trained_model()), for_file=False))
+    model = trained_model()
+    training = json.dumps(training_description(core_of(model), core_of(model).require_network("fit")))
 
     def act(_: Any) -> Bits:
         network = _core.Network(text)

@@ -75,7 +75,9 @@ struct TrainingSpec {
   std::vector<Metric> metrics{};
   std::vector<OutputTraining> outputs{};   // for a network with several outputs, instead of loss and metrics
   // Which weights the optimizer's weight decay leaves out: those whose name is one of these, as in "layers.0.kernel",
-  // or has one of these in its last part, as in "kernel". Without a value only kernels decay.
+  // or has one of these in its last part, as in "kernel". Without a value only kernels decay. A Trainer throws
+  // std::invalid_argument for a name with a dot that no weight of its network has; a word without one may fit none, so
+  // that {"bias", "gamma", "beta"} serves all networks.
   std::optional<std::vector<std::string>> excluded_from_weight_decay{};
   std::vector<Metric> weighted_metrics{};
   // Whether the weight decay is on a schedule: a fit is given it for each step (FitOptions::rates).
@@ -110,7 +112,8 @@ Layer parse_layer(const Json& description);
 
 // The name of an activation, e.g. "relu", and the activation of a name. An unknown name is a std::invalid_argument that
 // lists the known ones. Not every activation has an enumerator: kinds are 0 to activation_count() - 1. A kind alone has
-// all its parameters zero; parse_activation and the structs of fastreg/activations.h set them.
+// all its parameters zero; parse_activation and the structs of fastreg/activations.h set them. Functions of a kind or a
+// precision throw std::invalid_argument for one that there is not.
 const char* name(ActivationKind);
 ActivationKind activation_from_name(std::string_view);
 std::size_t activation_count();

@@ -390,7 +390,7 @@ class CoreModel(Sharing, Labelled):
         with self.changing.held:
             if self.trainer is None:
                 network = self.network or network  # another thread may have replaced it
-                self.trainer = _core.Trainer(network, training_description(self, for_file=False))
+                self.trainer = _core.Trainer(network, training_description(self, network))
                 self.require_optimizer("fit").use()
             return self.trainer
 

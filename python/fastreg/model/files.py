@@ -69,7 +69,7 @@ def save(
         trained = with_optimizer and bool(model.losses)
         if trained:
             _check_losses(model)
-            description |= training_description(model, for_file=True) | {"format": description["format"]}
+            description |= training_description(model, None) | {"format": description["format"]}
     if trained:
         weights, moments, description["state"] = _trained(network, trainer, run_length)
     else:

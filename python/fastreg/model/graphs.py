@@ -125,8 +125,15 @@ def shape_after(layer: Layer, shape: Shape | None) -> Shape | None:
     return None if shape is None else layer.output_shape(shape)
 
 
-def core_names(layers: Sequence[Layer], owner: str, text: str) -> list[str]:
-    """What a text such as ``"dense/kernel"`` is in C++, where layers have numbers; one without ``/`` is as it is."""
+def core_names(layers: Sequence[Layer], owner: str, weights: Sequence[str], text: str) -> list[str]:
+    """What a text such as ``"dense/kernel"`` is in C++, where layers have numbers; one without ``/`` is as it is.
+
+    Args:
+        layers: The layers of the model.
+        owner: The name of the model's class.
+        weights: The names of all weights of the network of C++.
+        text: The name of a layer and that of its weight, or a word.
+    """
     if "/" not in text:
         return [text]
     layer, weight = text.split("/")[-2:]
@@ -134,7 +141,14 @@ def core_names(layers: Sequence[Layer], owner: str, text: str) -> list[str]:
     if layer not in names:
         known = ", ".join(names)
         raise ValueError(f"exclude_from_weight_decay: there is no layer {layer!r}; the layers are {known}")
-    return [f"layers.{i}.{weight}" for i in range(*flat_range(layers, names.index(layer)))]
+    within = {str(i) for i in range(*flat_range(layers, names.index(layer)))}
+    own = [name for name in weights if name.split(".")[1] in within]
+    if found := [name for name in own if name.split(".")[2] == weight]:
+        return found
+    known = ", ".join(dict.fromkeys(name.split(".")[2] for name in own)) or "none"
+    raise ValueError(
+        f"exclude_from_weight_decay: layer {layer!r} has no weight {weight!r}; those that it has are {known}"
+    )
 
 
 class Flat(NamedTuple):

@@ -93,7 +93,8 @@ def test_batches_in_place_of_arrays():
     model = fr.Sequential([layers.Dense(1)], seed=0)
     model.compile("adam", "mse")
     x = np.ones((4, 2), np.float32)
-    with pytest.raises(TypeError, match=r"^x: must be numbers, got <generator .*; np.concatenate .* train_on_batch"):
+    message = r"^x: must be an array or a frame, got <generator .*; np.concatenate .* train_on_batch"
+    with pytest.raises(TypeError, match=message):
         model.fit(((x, x[:, 0]) for _ in range(3)), None, verbose=0)
     with pytest.raises(TypeError, match=r"^x: must be numbers, got None$"):
         model.fit(None, x[:, 0], verbose=0)

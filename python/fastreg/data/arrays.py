@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from fastreg import _core
 from fastreg.data import frames, rules
+from fastreg.data.foreign import taken
 from fastreg.data.stratification import first_of_each, quotas
 from fastreg.internal.checks import NON_NEGATIVE, check_real, describe
 from fastreg.internal.layer_base import InputRule
@@ -58,6 +59,7 @@ def numeric(value: object, name: str) -> NDArray[Any]:
     if isinstance(value, np.ma.MaskedArray) and np.any(value.mask):
         raise ValueError(f"{name}: masked values are not supported; fill or drop them first")
     if type(value) is not np.ndarray:
+        value = taken(value, name)
         frames.refuse_types(value, name)
     try:
         array = np.asarray(value)
@@ -84,9 +86,7 @@ def numeric(value: object, name: str) -> NDArray[Any]:
         if isinstance(value, (list, tuple)):  # one cell of text makes texts of all
             array = np.array(value, dtype=object)
         frames.refuse_cell(value, array, name)
-    batches = array.ndim == 0 and hasattr(value, "__iter__") and not isinstance(value, (str, bytes, Mapping))
-    hint = "; np.concatenate makes one array of batches, and train_on_batch takes each by itself" if batches else ""
-    raise TypeError(f"{name}: must be numbers, got {describe(value) if array.ndim == 0 else array.dtype}{hint}")
+    raise TypeError(f"{name}: must be numbers, got {describe(value) if array.ndim == 0 else array.dtype}")
 
 
 def bools(array: NDArray[Any]) -> NDArray[Any]:

@@ -301,6 +301,14 @@ _ARGUMENTS = {
     "num_embeddings": "input_dim",
     "embedding_dim": "output_dim",
     "alpha": "negative_slope",
+    **dict.fromkeys(("n_iter", "trials", "num_trials", "max_trials", "num_samples", "max_evals"), "n_trials"),
+    "random_state": "seed",
+    "n_splits": "cv",
+    "objective": "scoring",
+    "metric": "scoring",
+    "timeout": "time_limit",
+    "n_workers": "n_jobs",
+    "verbosity": "verbose",
 }
 # The same where it takes more than a name.
 _ARGUMENTS_IN_WORDS = {

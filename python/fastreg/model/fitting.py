@@ -22,6 +22,7 @@ from fastreg.callbacks.history import History
 from fastreg.callbacks.stops import StopSignal, TimeLimit
 from fastreg.data import arrays
 from fastreg.data.ignored_labels import share_counted
+from fastreg.internal.batches import BATCHES, gives_batches
 from fastreg.internal.checks import AT_LEAST_ONE, FRACTION, check_bool, check_int, check_real, check_verbosity, describe
 from fastreg.internal.layer_base import Shape
 from fastreg.internal.progress import Progress
@@ -339,7 +340,8 @@ def _data_of_fit(
 def _validation_data(model: CoreModel, value: object, names: Any, shape: Shape, passes: int) -> _core.Data:
     if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
         got = f"{len(value)} items" if isinstance(value, (tuple, list)) else describe(value)
-        raise ValueError(f"fit: validation_data must be (x, y) or (x, y, sample_weight), got {got}")
+        hint = f"; {BATCHES}" if gives_batches(value) else ""
+        raise ValueError(f"fit: validation_data must be (x, y) or (x, y, sample_weight), got {got}{hint}")
     weights = value[2] if len(value) == 3 else None
     prefix = "validation_data "
     x = inputs_of(model, value[0], f"{prefix}x")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastreg.internal.batches import gives_batches
 from fastreg.internal.checks import describe
 from fastreg.losses import Loss
 
@@ -64,6 +65,8 @@ def texts_of(value: Any, name: str) -> NDArray[Any] | None:
         return None
     elif hasattr(value, "to_pylist"):  # an array of Arrow, which has scalars of its own
         listed = value.to_pylist() if "string" in str(value.type) else []
+    elif gives_batches(value):
+        return None
     else:
         listed = list(value) if len(value) and isinstance(next(iter(value)), str) else []
     if not listed or not isinstance(listed[0], str):

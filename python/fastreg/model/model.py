@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from fastreg import _core
 from fastreg.callbacks.base import Callback
 from fastreg.callbacks.history import History
+from fastreg.internal.call_errors import wants_targets
 from fastreg.internal.checks import AT_LEAST_ONE, check_bool, check_int
 from fastreg.internal.keras_arguments import refuse_requests
 from fastreg.internal.progress import format_values, say
@@ -141,6 +142,7 @@ class Model(Batches):
             self._core.require_idle("compile")
             self._core.compile(given, loss, metrics, loss_weights, weighted_metrics, matmul_precision)
 
+    @wants_targets
     def fit(
         self,
         x: Arrays,
@@ -281,6 +283,7 @@ class Model(Batches):
         rows: ArrayLike | None = None,
         **keras: object,
     ) -> Any: ...  # a float or a list of floats: a type checker cannot know whether there are metrics
+    @wants_targets
     def evaluate(
         self,
         x: Arrays,

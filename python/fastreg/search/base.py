@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from numpy.typing import NDArray
 
+from fastreg.internal.call_errors import refuses_unknown_arguments, wants_targets
 from fastreg.internal.extras import needs
 from fastreg.internal.whole_files import FilePath
 from fastreg.search import plan as planning
@@ -145,6 +146,7 @@ class Search(SearchNames, Parameters, Generic[ModelT]):
     # Whether the warning about the spreads of the features has already been given.
     _spreads_known = False
 
+    @refuses_unknown_arguments
     def __init__(
         self,
         build: Build[ModelT] = GIVEN,
@@ -225,6 +227,7 @@ class Search(SearchNames, Parameters, Generic[ModelT]):
 
     # The search.
 
+    @wants_targets
     def fit(self: _S, X: Any, y: Any, groups: Any = None, **fit_arguments: Any) -> _S:
         """Searches.
 

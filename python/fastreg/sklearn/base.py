@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from fastreg import layers, metrics
 from fastreg._core import DivergenceError, Predictor
 from fastreg.data import arrays
-from fastreg.data.frames import refuse_lazy
+from fastreg.data.foreign import taken
 from fastreg.internal.dataclasses import replace
 from fastreg.layers import Input
 from fastreg.model.core import core_of
@@ -174,7 +174,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self._train(settings, data, output, networks, validation, incremental, told)
 
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
-        refuse_lazy(X, "X")
+        X, y = taken(X, "X"), taken(y, "y")
         numeric = not is_classifier(self)
         return validate_data(  # type: ignore[no-any-return]
             self, X, y, accept_sparse="csr", multi_output=True, y_numeric=numeric, dtype="numeric", reset=reset
@@ -199,9 +199,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         if X_val is None and weights_val is not None:
             raise ValueError("sample_weight_val: must be None without X_val and y_val, whose rows it weighs")
         if X_val is not None:
-            refuse_lazy(X_val, "X_val")
-            X_val = checked_validation_features(self, X_val)
-            y_val = checked_validation_targets(self, y_val, not is_classifier(self))
+            X_val = checked_validation_features(self, taken(X_val, "X_val"))
+            y_val = checked_validation_targets(self, taken(y_val, "y_val"), not is_classifier(self))
             with naming("X_val, y_val"):
                 check_consistent_length(X_val, y_val)
             with naming("y_val"):
@@ -400,7 +399,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     def _outputs(self, X: Any) -> tuple[NDArray[np.float64], Any]:
         """The mean of the networks' outputs, (n, units), and the type of results."""
         check_is_fitted(self)
-        refuse_lazy(X, "X")
+        X = taken(X, "X")
         X = validate_data(self, X, accept_sparse="csr", dtype="numeric", reset=False)
         kind = np.float32 if X.dtype == np.float32 else np.float64
         total = outputs_of(self.models_[0], X).astype(np.float64)

@@ -20,6 +20,8 @@ from sklearn.utils.validation import _get_feature_names, check_is_fitted, column
 
 from fastreg import callbacks, losses
 from fastreg._core import DivergenceError
+from fastreg.data.foreign import taken
+from fastreg.internal.call_errors import refuses_unknown_arguments, wants_targets
 from fastreg.internal.checks import (
     AT_LEAST_ONE,
     CLOSED_FRACTION,
@@ -45,6 +47,7 @@ class _RealMLP(BaseEstimator, ABC):  # type: ignore[misc]
     _ACTIVATION, _OUTPUT, _MONITOR, _SIGN = "", "", "", 1.0
     _RATES: ClassVar[dict[str, float]] = {}
 
+    @refuses_unknown_arguments
     def __init__(
         self,
         hidden_layer_sizes: Any = (256, 256, 256),
@@ -86,6 +89,7 @@ class _RealMLP(BaseEstimator, ABC):  # type: ignore[misc]
     def _checked_targets(self, y: Any) -> NDArray[Any]:
         """Targets as an array."""
 
+    @wants_targets
     def fit(self, X: Any, y: Any, X_val: Any = None, y_val: Any = None) -> Any:
         """Trains the network, and keeps the epoch that was best for the validation rows.
 
@@ -185,7 +189,7 @@ class _RealMLP(BaseEstimator, ABC):  # type: ignore[misc]
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
         """Rows in the form of the encoding, which ``reset`` makes, and their targets; y may be "no_validation"."""
         owner, asked = type(self).__name__, self.categorical_features
-        X = as_frame(X)
+        X, y = as_frame(X), taken(y, "y" if reset else "y_val")
         if y is not None and not isinstance(y, str):
             check_targets(owner, "y" if reset else "y_val", y, is_regressor(self))
         if hasattr(X, "columns"):

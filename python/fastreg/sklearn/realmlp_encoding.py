@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg.data.frames import refuse_lazy
+from fastreg.data.foreign import taken
 from fastreg.internal.checks import describe
 from fastreg.table.number_parts import NumericPart
 
@@ -28,8 +28,8 @@ _CATEGORIES = "; name the column in categorical_features if it holds categories"
 
 
 def as_frame(X: Any) -> Any:
-    """The rows as they are, a table for a batch of Arrow. Raises TypeError for a LazyFrame."""
-    refuse_lazy(X, "X")
+    """The rows as they are, a table for a batch of Arrow. Raises TypeError for a LazyFrame and for batches."""
+    X = taken(X, "X")
     if type(X).__module__.partition(".")[0] == "pyarrow" and type(X).__name__ == "RecordBatch":
         import pyarrow
 

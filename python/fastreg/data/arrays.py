@@ -1,12 +1,12 @@
 """Converts the arrays that a user passes into those that the core reads. This is the only place that does so.
 
 The conversion is the same everywhere. Anything that ``np.asarray`` understands and that holds real numbers (lists,
-bools, integers, floats of any width, byte order and memory order, data frames) becomes a C-contiguous float32 array. An
-array that is one already is used without a copy. So are features of type float64, uint8 and bool with any distance
-between rows; the core converts them batch by batch to the same values. Everything else is an error: a TypeError for
-what cannot be cast (complex numbers, text, dates; ``frames.py`` names the first such cell), a ValueError for wrong
-shapes, empty arrays, missing cells, NaN, infinity and values beyond float32. The bytes of bools count as 0 or 1
-whatever they are.
+bools, integers, floats of any width, byte order and memory order, data frames), or that has ``__dlpack__``, becomes a
+C-contiguous float32 array. An array that is one already is used without a copy. So are features of type float64, uint8
+and bool with any distance between rows; the core converts them batch by batch to the same values. Everything else is an
+error: a TypeError for what cannot be cast (complex numbers, text, dates; ``frames.py`` names the first such cell), a
+ValueError for wrong shapes, empty arrays, missing cells, NaN, infinity and values beyond float32. The bytes of bools
+count as 0 or 1 whatever they are.
 """
 
 from __future__ import annotations

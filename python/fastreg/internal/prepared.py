@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastreg.internal.checks import describe
+from fastreg.internal.dlpack import of_memory
 
 __all__ = ["encoded", "integers", "plain_numbers", "statistics"]
 
@@ -18,7 +19,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 def plain_numbers(value: Any, where: str) -> NDArray[np.float32]:
     """Numbers as float32. Raises TypeError for anything else."""
-    array = np.asarray(value)
+    array = np.asarray(of_memory(value, where))
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{where}: must be numbers, got {array.dtype if array.ndim else describe(value)}")
     return array.astype(np.float32)

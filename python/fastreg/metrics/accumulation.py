@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastreg import _core
 from fastreg.internal.checks import describe
+from fastreg.internal.dlpack import of_memory
 
 __all__ = ["Accumulation", "rows_of"]
 
@@ -93,7 +94,7 @@ def rows_of(
 
 
 def _numbers(owner: str, name: str, value: object) -> NDArray[Any]:
-    array = np.asarray(value)
+    array = np.asarray(of_memory(value, f"{owner}: {name}"))
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{owner}: {name} must be numbers, got {describe(value)}")
     return array

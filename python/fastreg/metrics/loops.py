@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.internal.checks import check_name, describe
+from fastreg.internal.dlpack import of_memory
 
 __all__ = ["Mean", "Sum"]
 
@@ -71,7 +72,7 @@ class _Collected:
         raise NotImplementedError
 
     def _numbers(self, name: str, value: object) -> NDArray[np.float64]:
-        array = np.asarray(value)
+        array = np.asarray(of_memory(value, f"{type(self).__name__}: {name}"))
         if array.dtype.kind not in "biuf":
             raise TypeError(f"{type(self).__name__}: {name} must be numbers, got {describe(value)}")
         return array.astype(np.float64)

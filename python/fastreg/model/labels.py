@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fastreg.internal.batches import gives_batches
 from fastreg.internal.checks import describe
+from fastreg.internal.dlpack import is_memory_alone
 from fastreg.losses import Loss
 
 __all__ = [
@@ -65,7 +66,7 @@ def texts_of(value: Any, name: str) -> NDArray[Any] | None:
         return None
     elif hasattr(value, "to_pylist"):  # an array of Arrow, which has scalars of its own
         listed = value.to_pylist() if "string" in str(value.type) else []
-    elif gives_batches(value):
+    elif gives_batches(value) or is_memory_alone(value):
         return None
     else:
         listed = list(value) if len(value) and isinstance(next(iter(value)), str) else []

@@ -16,7 +16,9 @@ import numpy as np
 from fastreg.callbacks import Callback, EarlyStopping
 from fastreg.data import arrays
 from fastreg.data.frames import checked_names, refuse_lazy
+from fastreg.internal.batches import BATCHES, gives_batches
 from fastreg.internal.checks import check_choice, check_int, describe, did_you_mean
+from fastreg.internal.dlpack import of_memory
 from fastreg.internal.keras_arguments import has_request, refuse_requests
 from fastreg.model.arguments import Given, shape_of
 from fastreg.model.core import CoreModel, core_of
@@ -99,6 +101,7 @@ def make_context(
     check_choice("search", "early_stopping_on", early_stopping_on, ("inner", "fold"))
     chain, build, arguments = preprocessing.resolve(preprocess), as_build(build), dict(fit_arguments or {})
     _check_build(build)
+    x, y = of_memory(x, "X"), of_memory(y, "y")
     _check_rows(x, y)
     x, y = (arrays.bools(v) if isinstance(v, np.ndarray) and v.dtype.kind == "b" else v for v in (x, y))
     points = list(samples)
@@ -474,8 +477,10 @@ def _check_rows(x: Any, y: Any) -> None:
     for value, name, what in ((x, "X", "features"), (y, "y", "a target")):
         shape = getattr(value, "shape", None)
         has_rows = hasattr(value, "__len__") if shape is None else len(shape) > 0
-        if isinstance(value, (str, bytes)) or not has_rows:
-            raise TypeError(f"{name}: must have {what} for each row, got {describe(value)}")
+        batches = gives_batches(value)
+        if isinstance(value, (str, bytes)) or not has_rows or batches:
+            hint = f"; {BATCHES}" if batches else ""
+            raise TypeError(f"{name}: must have {what} for each row, got {describe(value)}{hint}")
 
 
 def _check_lengths(x: Any, y: Any, flat: bool) -> None:

@@ -67,6 +67,28 @@ def test_if_everything_fails_there_is_no_best_trial(error_score, refit):
         search.best_params_  # noqa: B018
 
 
+@pytest.mark.parametrize("error_score", [0.5, 0.0])
+@pytest.mark.parametrize("journal", [False, True])
+def test_a_score_that_is_the_error_score_is_no_error(error_score, journal, tmp_path):
+    """Two of three folds raise an exception, and the other has the score 0.5 by itself."""
+    options = {"cv": FOLDS, "error_score": error_score, "refit": False}
+    found = GridSearch(Odd(), {"how": ["odd"]}, seed=0, verbose=0, n_jobs=1, **options)
+    if journal:
+        found.set_params(journal=tmp_path / "j").fit(X, Y)
+        found = GridSearch(Odd(), {"how": ["odd"]}, seed=0, verbose=0, n_jobs=1, **options)
+        found.set_params(journal=tmp_path / "j", resume=True)
+    found.fit(X, Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = model_selection.GridSearchCV(Odd(), {"how": ["odd"]}, **options).fit(X, Y)
+    assert found.best_params_ == theirs.best_params_ == {"how": "odd"}
+    assert found.best_score_ == pytest.approx(theirs.best_score_)
+    trial = found.trials_[0]
+    assert (trial.failed_folds, trial.is_all_error, trial.state) == (2, False, "ok")
+    with pytest.raises(RuntimeError, match="no trial has a score"):
+        GridSearch(Odd(), {"how": ["fit"]}, seed=0, verbose=0, n_jobs=1, **options).fit(X, Y)
+
+
 def test_the_refit_of_a_failing_best_trial_raises():
     with pytest.raises(RuntimeError, match=r"refit of trial 1 failed[\s\S]*no fit"):
         GridSearchCV(Failing(), {"how": ["ok", "fit"]}, cv=FOLDS, error_score=1.0).fit(X, Y)

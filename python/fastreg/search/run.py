@@ -384,6 +384,7 @@ def trial_of_results(job: Job, results: Sequence[FoldResult], metrics: Sequence[
         score_seconds=[result.score_seconds for result in results],
         error=next((result.error for result in results if result.error is not None), None),
         histories=[result.history or {} for result in results],
+        failed_folds=sum(result.state == "ok" and result.error is not None for result in results),
     )
 
 

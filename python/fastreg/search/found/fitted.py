@@ -87,7 +87,7 @@ class FittedSearch(SearchViews, Generic[ModelT]):
         self.results_ = results.tabulate(self.trials_, self._scoring.directions, self.n_splits_)
         best = results.best_trial(self.trials_, self._scoring.direction)
         # If every fold raised an exception, a trial with the error_score is no better than one without a score.
-        if best is not None and not all(trial.is_all_error(context.error_score) for trial in self.trials_):
+        if best is not None and not all(trial.is_all_error for trial in self.trials_):
             self._take_best(best)
 
     def _take_best(self, trial: Trial) -> None:

@@ -49,6 +49,7 @@ class Trial:
         error: The traceback of a trial that failed or diverged, or of a fold that got the ``error_score``; or why
             there is no score.
         histories: For each fold, by metric (``loss``, ``val_loss``...) the value after every epoch.
+        failed_folds: The number of folds that raised an exception and got the ``error_score``.
     """
 
     number: int
@@ -64,15 +65,17 @@ class Trial:
     score_seconds: list[float] = field(default_factory=list)
     error: str | None = None
     histories: list[dict[str, list[float]]] = field(default_factory=list)
+    failed_folds: int = 0
 
     @property
     def has_failed(self) -> bool:
         """Whether it failed, diverged or has no score, even if the folds concerned got the ``error_score``."""
         return self.state in ("failed", "diverged", "unscored") or self.error is not None
 
-    def is_all_error(self, error_score: float | str) -> bool:
-        """Whether all its folds raised an exception and got this score."""
-        return self.error is not None and all(score == error_score for few in self.scores.values() for score in few)
+    @property
+    def is_all_error(self) -> bool:
+        """Whether all its folds raised an exception and got the ``error_score``."""
+        return 0 < self.failed_folds == len(self.epochs)
 
     @property
     def seconds(self) -> float:

@@ -1,5 +1,7 @@
 """A number as error_score ranks as in scikit-learn, and so does a search without parameters."""
 
+import signal
+import time
 import warnings
 
 import numpy as np
@@ -168,3 +170,46 @@ def test_an_empty_space_can_be_widened(tmp_path):
     again = go([{}, {"C": Uniform(0.1, 1.0)}])
     assert again.trials_[0].params == {}
     assert len(again.trials_) == 3
+
+
+class Stop(BaseException):
+    """No ``Exception``, as ``SystemExit``."""
+
+
+class Alarmed(Failing):
+    """Waits for a signal of its own for ``how="alarm"``."""
+
+    def fit(self, x, y):
+        if self.how == "alarm":
+            signal.setitimer(signal.ITIMER_REAL, 0.001)
+            while self.how == "alarm":  # until the handler raises
+                time.sleep(0.001)
+        return super().fit(x, y)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no timers with signals")
+@pytest.mark.parametrize("error", [TimeoutError, SystemExit, Stop])
+def test_what_a_signal_handler_raises_in_a_fold(error):
+    """As in scikit-learn: an Exception is the fold's, and what is none ends the search."""
+
+    def handler(number, frame):
+        raise error("enough")
+
+    usual = signal.signal(signal.SIGALRM, handler)
+    grid = {"how": ["alarm", "ok"]}
+    try:
+        ours = GridSearch(Alarmed(), grid, cv=FOLDS, seed=0, verbose=0, n_jobs=1, refit=False)
+        theirs = model_selection.GridSearchCV(Alarmed(), grid, cv=FOLDS, refit=False)
+        if issubclass(error, Exception):
+            assert ours.fit(X, Y).best_params_ == {"how": "ok"}
+            assert [trial.state for trial in ours.trials_] == ["failed", "ok"]
+            assert "TimeoutError: enough" in ours.failures_[0].error
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                assert theirs.fit(X, Y).best_params_ == {"how": "ok"}
+        else:
+            for search in (ours, theirs):
+                with pytest.raises(error, match="enough"):
+                    search.fit(X, Y)
+    finally:
+        signal.signal(signal.SIGALRM, usual)

@@ -93,7 +93,9 @@ class Search(SearchNames, Parameters, Generic[ModelT]):
             of its folds, as in scikit-learn; so the number should be worse than any real score, or such a trial may be
             the best one. It does not reach ``target_score``, and if all folds of all trials raise, so does the search.
             ``"raise"``: the search ends, and raises the exception of the first such trial. A score that is not finite
-            raises nothing: see :class:`~fastreg.search.Trial`. An exception of the refit is always raised.
+            raises nothing: see :class:`~fastreg.search.Trial`. An exception of the refit is always raised. An exception
+            that a signal handler raises within a fold counts as the fold's, as in scikit-learn; what is not derived
+            from ``Exception``, as ``KeyboardInterrupt`` and ``SystemExit``, ends the search.
         initial: A list of parameters to try first, each a point of the space. Constants of the space may be left out.
         return_train_score: Whether to score the training rows, too.
         keep_models: Whether to keep the folds' models, for :meth:`ensemble`.

@@ -141,3 +141,33 @@ def test_few_numbers_with_decimals_and_codes_are_classes():
     assert Target.infer({"y": codes}, "y", "classification").labels == tuple(sorted(set(codes)))
     whole = np.arange(100.0)
     assert len(Target.infer({"y": whole}, "y", "classification").classes) == 100
+
+
+@pytest.mark.parametrize(
+    ("y", "hint"),
+    [
+        (np.arange(30), "; TableRegressor predicts numbers"),
+        ([f"id {i}" for i in range(30)], ""),
+        (np.arange("2024-01-01", "2024-01-31", dtype="datetime64[D]").astype(str), ""),
+        ([f"id {i}" if i % 2 else None for i in range(60)], ""),
+        (np.arange(30) * 1.0, "; TableRegressor predicts numbers"),
+    ],
+    ids=["integers", "names", "dates", "names and missing ones", "whole floats"],
+)
+def test_a_class_for_each_row_is_refused(y, hint):
+    """Nothing can be learned of it; the model had one output for each row, and one warning about folds."""
+    table = {"a": np.random.default_rng(0).normal(size=len(y)), "y": y}
+    message = (
+        r"^TableClassifier: y must have fewer classes than rows, got 30 classes in 30 rows \(column '{}'\): each row "
+        f"has its own, as names of rows have{hint}$"
+    )
+    with pytest.raises(ValueError, match=message.format("target")):
+        TableClassifier(seed=0).fit({"a": table["a"]}, y)
+    with pytest.raises(ValueError, match=message.format("y")):
+        TableClassifier(seed=0, trials=2).fit(table, "y")
+
+
+def test_one_row_more_than_classes_is_learned():
+    y = [*(f"id {i}" for i in range(29)), "id 0"]
+    with pytest.warns(UserWarning, match="classes"):
+        TableClassifier(seed=0, time=5).fit({"a": np.arange(30.0) ** 2}, y)

@@ -161,6 +161,7 @@ class TableEstimator:
         schema = Schema.infer(read, target=name, options=options)
         values, known = target.encode(read)
         rows = np.flatnonzero(known)
+        target.check_classes(type(self).__name__, len(rows))
         weights = None if options.weight is None else weights_of(read, options.weight)
         if weights is not None:
             rows = rows[weights[rows] > 0.0]

@@ -160,6 +160,22 @@ class Target:
             raise ValueError(f"target: column {name!r} must have at least two classes{told}")
         return cls(name, tuple(labels), missing=tuple(missing), label_kind=kind)
 
+    def check_classes(self, owner: str, n_rows: int) -> None:
+        """Raises ValueError if each of several rows has a class of its own, of which nothing can be learned.
+
+        Args:
+            owner: The estimator, for the message.
+            n_rows: The number of rows that have a class.
+        """
+        count = 0 if self.labels is None else len(self.labels)
+        if 2 < count == n_rows:
+            numbers = self.label_kind in ("integer", "float")
+            hint = "; TableRegressor predicts numbers" if numbers else ""
+            raise ValueError(
+                f"{owner}: y must have fewer classes than rows, got {count} classes in {n_rows} rows (column "
+                f"{self.name!r}): each row has its own, as names of rows have{hint}"
+            )
+
     def encode(self, table: Table | Mapping[str, Any] | Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Targets for a loss, and which rows have one: int32 class indices, or standardised float32; 0 elsewhere."""
         cells = Table.of(table)[self.name]

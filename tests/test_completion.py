@@ -71,3 +71,31 @@ def test_the_optimizer_of_a_model_shows_its_state_and_fields():
     for name in dir(model.optimizer):
         if not name.startswith("_"):
             assert hasattr(model.optimizer, name), name
+
+
+PARTS = [
+    (optimizers.Adam(), {"core_config", "decays", "use"}, {"learning_rate", "beta_1", "exclude_from_weight_decay"}),
+    (optimizers.SGD(), {"core_config", "decays", "use"}, {"momentum", "get_config", "rate_at", "name"}),
+    (fr.schedules.CosineDecay(0.1, 10), {"of_run"}, {"decay_steps", "alpha", "get_config", "in_steps"}),
+    (layers.Dense(1), {"lower", "core_count", "kind"}, {"units", "get_config", "output_shape", "name"}),
+    (fr.losses.Huber(), {"check_fit", "heads", "in_files"}, {"delta", "reduction", "get_config"}),
+    (fr.metrics.AUC(), {"refusal", "renamed", "outputs"}, {"curve", "update_state", "result", "direction"}),
+    (fr.regularizers.L2(0.1), set(), {"l2", "get_config", "from_config"}),
+]
+
+
+@pytest.mark.parametrize(("part", "hidden", "shown"), PARTS, ids=lambda value: type(value).__name__)
+def test_parts_show_what_users_call_and_not_what_the_package_calls(part, hidden, shown):
+    names = dir(part)
+    assert shown <= set(names)
+    assert not hidden & set(names)
+    assert not [name for name in names if name.startswith("_")]
+    assert names == sorted(set(names))
+    for name in hidden | set(names):  # what is hidden is there
+        assert hasattr(part, name), name
+
+
+def test_parts_of_models_show_the_same():
+    model = fr.Sequential([layers.Dense(3)], seed=0)
+    model.compile("adam", "mse")
+    assert not {"core_config", "use", "lower", "core_count"} & {*dir(model.optimizer), *dir(model.layers[0])}

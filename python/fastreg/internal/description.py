@@ -44,6 +44,8 @@ class Description:
 
     # Fields that are conveniences of the constructor, not part of the description.
     _transient: ClassVar[frozenset[str]] = frozenset()
+    # Members that the package itself uses, which completion does not show; those of base classes count too.
+    _internal: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, *args: object, **given: object) -> None:
         # Reached by the bases of a kind, which have no arguments, and by classes that users derive from them.
@@ -65,6 +67,10 @@ class Description:
 
     def _check_together(self) -> None:
         """Checks rules between several fields. Each field has already been checked by itself."""
+
+    def __dir__(self) -> list[str]:
+        hidden = frozenset[str]().union(*(vars(kind).get("_internal", ()) for kind in type(self).__mro__))
+        return [name for name in super().__dir__() if not name.startswith("_") and name not in hidden]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Fields that are newer than a pickle get their defaults."""

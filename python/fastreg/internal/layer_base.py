@@ -205,6 +205,12 @@ class Layer(Part):
     """
 
     _transient: ClassVar[frozenset[str]] = frozenset({"input_shape"})
+    _internal: ClassVar[frozenset[str]] = frozenset(
+        (
+            *("core_count", "fixed_width", "input_rule", "input_rule_of", "is_elementwise", "is_trained", "kind"),
+            *("lower", "output_width", "required_shape", "reshapes", "set_trainable", "with_trainable"),
+        )
+    )
     # Fields that a class got after files had been written; the JSON form has them where they are not the default.
     _later: ClassVar[frozenset[str]] = frozenset()
 

@@ -47,6 +47,9 @@ class Loss(Description):
 
     # Not part of the core's description.
     _transient: ClassVar[frozenset[str]] = frozenset(("axis", "ignore_class", "name", "reduction"))
+    _internal: ClassVar[frozenset[str]] = frozenset(
+        ("any_columns", "check_fit", "heads", "in_files", "least_target", "usual_name")
+    )
     # Those that a file has where they are not the usual ones.
     _options: ClassVar[tuple[str, ...]] = ("reduction", "name")
 

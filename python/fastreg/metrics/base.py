@@ -57,6 +57,8 @@ class Metric(Description):
         >>> metric.reset_state()
     """
 
+    _internal: ClassVar[frozenset[str]] = frozenset(("least_outputs", "outputs", "refusal", "renamed"))
+
     # The better direction, "max" or "min". mode="auto" of EarlyStopping uses it.
     direction: ClassVar[str]
     # The form of the targets: a "matrix"; "labels", which requires a loss on labels; or "any" of both.

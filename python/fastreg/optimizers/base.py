@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,8 @@ class Optimizer(UpdateOptions):
             what does not decay. None: all weights but kernels.
         name: Name of the optimizer; None takes one after the class.
     """
+
+    _internal: ClassVar[frozenset[str]] = frozenset(("core_config", "decays", "use"))
 
     learning_rate: LearningRate
     _: KW_ONLY

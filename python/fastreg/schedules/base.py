@@ -5,7 +5,7 @@ Notation: :math:`t` is the optimizer step, counted from 0; :math:`\eta_0` is the
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Annotated, Any, NamedTuple, TypeVar, cast, overload
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,6 +173,8 @@ def known(steps: int | Length) -> float:
 
 class LearningRateSchedule(Description):
     """Base of the schedules of :mod:`fastreg.schedules`."""
+
+    _internal: ClassVar[frozenset[str]] = frozenset(("of_run",))
 
     @overload
     def __call__(self, step: int) -> float: ...

@@ -69,6 +69,18 @@ model.compile(optimizers.Adam(lambda step: 1e-3 / (1 + step), clipnorm=1.0), "ms
 reveal_type(schedules.StepDecay(0.1, 10, 0.5)(3))  # -> float
 reveal_type(model.optimizer)  # -> fastreg.model.views.BoundOptimizer
 """,
+    "forms and shapes": """
+model.compile(optimizer={"class_name": "Adam", "config": {"learning_rate": 0.01}}, loss="mse")
+model.compile(optimizers.Adam(1e-2).to_config(), loss="mse")
+model.compile(model.optimizer, loss="mse")
+reveal_type(layers.Input(4).shape)  # -> tuple[int, ...]
+reveal_type(layers.Input([28, 28], name="image", dtype="uint8").shape)  # -> tuple[int, ...]
+layers.Input(shape=(4,))
+layers.InputLayer(input_shape=[4])
+layers.InputLayer(4)
+fr.Sequential([layers.Dense(1, input_shape=[4])])
+fr.Sequential([layers.Dense(1, input_shape=(4,))])
+""",
     "callbacks": """
 class Halve(callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -238,6 +250,9 @@ MISTAKES = {
     "layers.Dense(3, activation=3)": "arg-type",
     "fr.Input((3,)) + 'a'": "operator",
     "model.predict(object())": "arg-type",
+    "fr.Input('3')": "arg-type",
+    "layers.Dense(3, input_shape='3')": "arg-type",
+    "model.compile(3, 'mse')": "arg-type",
 }
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from numbers import Real
-from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
 
 from fastreg import _core
 from fastreg.internal.checks import AT_LEAST_ONE, WIDTH_LIMIT, Rule, check_bool, check_int, check_name, describe
@@ -215,7 +215,7 @@ class Layer(Part):
     _later: ClassVar[frozenset[str]] = frozenset()
 
     _: KW_ONLY
-    input_shape: tuple[int, ...] | None = field(default=None, compare=False)
+    input_shape: int | Sequence[int] | None = field(default=None, compare=False)  # a tuple, once it was checked
     input_dim: InitVar[int | None] = None
     name: Annotated[str, check_name] | None = None
     trainable: bool = True
@@ -322,7 +322,7 @@ class Layer(Part):
     @property
     def required_shape(self) -> Shape | None:
         """The only shape of rows that it takes, as far as it knows without its input."""
-        return self.input_shape
+        return cast(Shape | None, self.input_shape)
 
     @property
     def input_rule(self) -> InputRule:

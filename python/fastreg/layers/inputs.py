@@ -1,6 +1,7 @@
 """Input, the shape of the rows that a network takes."""
 
-from typing import Annotated, Any, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastreg.internal.checks import check_name, describe
 from fastreg.internal.dataclasses import KW_ONLY, InitVar, dataclass
@@ -18,7 +19,8 @@ class Input(Part, Symbol, InputArguments):
     """The shape of a row: the first entry of a ``Sequential``, or a value that layers are called on.
 
     Args:
-        shape: ``(n,)`` for n features; ``(28, 28)`` for images, which ``Flatten`` makes rows of; ``()`` for one number.
+        shape: ``(n,)`` or n for n features; ``(28, 28)`` for images, which ``Flatten`` makes rows of; ``()`` for one
+            number.
         batch_size: Is accepted because Keras has it; only None, which means any number of rows, is supported.
         dtype: Is accepted because Keras has it; None, or one of ``"float32"``, ``"int32"``, ``"int64"``, ``"uint8"``
             and ``"bool"``. All features are computed with in float32, in which integers up to 2**24 are exact.
@@ -39,6 +41,23 @@ class Input(Part, Symbol, InputArguments):
     dtype: InitVar[str | None] = None
     name: Annotated[str, check_name] | None = None
 
+    if TYPE_CHECKING:  # a number or a list becomes a tuple, which a field cannot say
+
+        def __init__(
+            self,
+            shape: int | Sequence[int],
+            *,
+            batch_size: None = None,
+            dtype: str | None = None,
+            name: str | None = None,
+            sparse: bool | None = None,
+            ragged: bool | None = None,
+            batch_shape: None = None,
+            tensor: None = None,
+            input_tensor: None = None,
+            optional: bool = False,
+        ) -> None: ...
+
     @property
     def row_shape(self) -> tuple[int, ...]:
         """The shape, without the rows of the batch."""
@@ -54,9 +73,9 @@ class Input(Part, Symbol, InputArguments):
 
 
 def InputLayer(
-    shape: tuple[int, ...] | None = None,
+    shape: int | Sequence[int] | None = None,
     *,
-    input_shape: tuple[int, ...] | None = None,
+    input_shape: int | Sequence[int] | None = None,
     batch_size: None = None,
     dtype: str | None = None,
     name: str | None = None,
@@ -76,5 +95,5 @@ def InputLayer(
     if (shape is None) == (input_shape is None):
         got = f"shape={describe(shape)}, input_shape={describe(input_shape)}"
         raise TypeError(f"InputLayer: one of shape and input_shape must be given, got {got}")
-    chosen = cast(tuple[int, ...], shape if input_shape is None else input_shape)
+    chosen = cast(Sequence[int], shape if input_shape is None else input_shape)
     return Input(chosen, batch_size=batch_size, dtype=dtype, name=name, **keras)

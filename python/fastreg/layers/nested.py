@@ -65,7 +65,7 @@ class Residual(Layer, LayerArguments):
         after = shape
         for layer in self.layers:
             if layer.input_shape not in (None, after):
-                said = told(layer.input_shape or ())
+                said = told(cast(tuple[int, ...], layer.input_shape))
                 raise ValueError(f"Residual: {layer!r} is to take {said}, but gets {told(after)}")
             after = layer.output_shape(after)
         if after != shape:

@@ -98,7 +98,7 @@ class Model(Batches):
 
     def compile(
         self,
-        optimizer: Optimizer | BoundOptimizer | str = "rmsprop",
+        optimizer: Optimizer | BoundOptimizer | str | Mapping[str, Any] = "rmsprop",
         loss: Any = None,
         metrics: Any = None,
         *,
@@ -110,7 +110,7 @@ class Model(Batches):
         """Sets how the model is trained. Weights are kept; moments and the counts of steps and epochs are reset.
 
         Args:
-            optimizer: One of :mod:`fastreg.optimizers`, or a name such as ``"adam"``.
+            optimizer: One of :mod:`fastreg.optimizers`, a name such as ``"adam"``, or a form as of ``to_config``.
             loss: One of :mod:`fastreg.losses`, a name such as ``"mse"``, or a function of ``(y_true, y_pred)`` that
                 returns values and their gradient, see :class:`fastreg.losses.Custom`; ``fit`` and ``evaluate`` need
                 one. With several outputs it is one loss for all of them, a list with one for each, or a dict by their

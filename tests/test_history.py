@@ -222,3 +222,58 @@ def test_divergence_in_the_last_update_names_its_step_and_rate():
     assert caught.value.step == 7
     assert caught.value.learning_rate == pytest.approx(3e38)
     assert finite(model.get_weights())
+
+
+# Validation of some epochs only.
+
+
+def _with_frequency(freq, **options):
+    x = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    y = (x[:, :1] > 0).astype(np.float32)
+    model = fr.Sequential([layers.Dense(1, "sigmoid")], seed=0)
+    model.compile(fr.optimizers.Adam(0.1), "binary_crossentropy", ["accuracy"])
+    data = (x[40:], y[40:])
+    return model.fit(x[:40], y[:40], epochs=10, validation_data=data, validation_freq=freq, verbose=0, **options)
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize(
+    ("freq", "first", "epochs"),
+    [(1, 0, list(range(10))), (3, 0, [2, 5, 8]), ([2, 5, 10], 0, [1, 4, 9]), (4, 5, [7]), ([1], 5, [])],
+)
+def test_values_of_validation_are_at_their_epochs(freq, first, epochs, own):
+    pytest.importorskip("matplotlib")
+    callbacks = [fr.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None)] if own else None
+    found = _with_frequency(freq, initial_epoch=first, callbacks=callbacks)
+    every = _with_frequency(1, initial_epoch=first)
+    assert found.epoch == every.epoch == list(range(first, 10))
+    assert found.validation_epoch == epochs
+    assert [every.history["val_loss"][epoch - first] for epoch in epochs] == found.history.get("val_loss", [])
+    rows = re.findall(r"<tr><td[^>]*>(\d+)</td>(.*?)</tr>", found._repr_html_())
+    shown = {int(epoch) - 1: re.findall(r"<td[^>]*>([^<]*)</td>", cells) for epoch, cells in rows}
+    column = list(found.history).index("val_loss") if epochs else None
+    if epochs:
+        assert {epoch for epoch, cells in shown.items() if cells[column]} == set(epochs)
+        lines = {line.get_label(): line for line in fr.plots.learning_curves(found).axes[0].lines}
+        assert lines["training"].get_xdata().tolist() == list(range(1, 11 - first))
+        assert lines["validation"].get_xdata().tolist() == [epoch - first + 1 for epoch in epochs]
+        assert lines["validation"].get_ydata().tolist() == found.history["val_loss"]
+
+
+def test_a_diagnosis_compares_values_of_one_epoch():
+    found = _with_frequency(3)
+    last, best = fr.diagnosis.diagnose(found), fr.diagnosis.diagnose(found, best_epoch=2)
+    history = found.history
+    for verdict, place, kept in ((last, 8, 2), (best, 2, 0)):
+        values = history["accuracy"][place], history["val_accuracy"][kept], history["val_loss"][: kept + 1]
+        assert verdict == fr.diagnosis.diagnose(*values)
+    with pytest.raises(ValueError, match=r"^diagnose: best_epoch must be one that a validation followed, got 3$"):
+        fr.diagnosis.diagnose(found, best_epoch=3)
+
+
+def test_a_dict_does_not_know_its_epochs():
+    pytest.importorskip("matplotlib")
+    history = _with_frequency(3).history
+    for call in (fr.plots.learning_curves, fr.diagnosis.diagnose):
+        with pytest.raises(ValueError, match=f"^{call.__name__}: .* each of its 10 epochs, got 3; the History"):
+            call(history)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fastreg.internal import pictures, whole_files
 from fastreg.internal.extras import needs
+from fastreg.internal.histories import validation_places
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,9 +40,10 @@ def learning_curves(
 
     Raises:
         ModuleNotFoundError: If matplotlib is not installed; the extra ``plots`` has it.
-        ValueError: If there is no history, or one holds no epoch.
+        ValueError: If there is no history, one holds no epoch, or a dict has fewer validation values than epochs: the
+            History of a fit with ``validation_freq`` knows which they are.
     """
-    runs = _runs(histories)
+    runs, places = _runs(histories)
     names = [name for name in next(iter(runs.values())) if not name.startswith("val_")]
     try:
         from matplotlib.figure import Figure
@@ -56,7 +58,7 @@ def learning_curves(
         mark = (best_epochs or {}).get(label)
         for row, name in enumerate(names):
             axes = grid[row, column]
-            _draw(axes, history, name, mark)
+            _draw(axes, history, places[label], name, mark)
             if row == 0:
                 axes.set_title(pictures.plain(label), fontsize=11, loc="left", fontweight="bold")
         grid[-1, column].set_xlabel("epoch")
@@ -76,7 +78,8 @@ def learning_curves(
     return figure
 
 
-def _runs(histories: Any) -> dict[str, Mapping[str, Sequence[float]]]:
+def _runs(histories: Any) -> tuple[dict[str, Mapping[str, Sequence[float]]], dict[str, Sequence[int]]]:
+    """The histories by label, and for each the places of the epochs that were validated."""
     several = isinstance(histories, Mapping) and all(
         isinstance(h, Mapping) or hasattr(h, "history") for h in histories.values()
     )
@@ -88,13 +91,16 @@ def _runs(histories: Any) -> dict[str, Mapping[str, Sequence[float]]]:
     for label, history in runs.items():
         if not any(len(values) for values in history.values()):
             raise ValueError(f"learning_curves: each history must hold at least one epoch, got none for {label!r}")
-    return runs
+    return runs, {str(k): validation_places("learning_curves", h) for k, h in histories.items()}
 
 
-def _draw(axes: Axes, history: Mapping[str, Sequence[float]], name: str, mark: int | None) -> None:
+def _draw(
+    axes: Axes, history: Mapping[str, Sequence[float]], validated: Sequence[int], name: str, mark: int | None
+) -> None:
     for key, label, colour in ((name, "training", _TRAINING), (f"val_{name}", "validation", _VALIDATION)):
         if key in history:
-            epochs = range(1, len(history[key]) + 1)
+            places = range(len(history[key])) if key == name else validated
+            epochs = [place + 1 for place in places]
             marker = "o" if len(epochs) == 1 else None
             axes.plot(epochs, history[key], color=colour, linewidth=1.6, label=label, marker=marker)
     if mark is not None:

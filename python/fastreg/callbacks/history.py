@@ -18,12 +18,14 @@ class History(Callback):
     Attributes:
         history: List of values by key, ``{"loss": [...], "accuracy": [...], "val_loss": [...]}``.
         epoch: The epochs, counted from ``initial_epoch``.
+        validation_epoch: Those of them that a validation followed, which ``validation_freq`` decides; filled when the
+            fit ends.
         stopped_by: What ended the run: ``""`` if all epochs were trained, ``"early_stopping"``, ``"callback"`` (one of
             your own has set ``stop_training``), ``"stop_signal"``, ``"time_limit"``; if ``fit`` raised an exception,
             ``"diverged"`` or ``"error"``.
     """
 
-    _aside = Callback._aside | {"history", "epoch", "stopped_by"}
+    _aside = Callback._aside | {"history", "epoch", "validation_epoch", "stopped_by"}
 
     def set_model(self, model: TrainedModel) -> None:
         """Does nothing. The model has the history, and a reference cycle would keep the weights in memory for long."""
@@ -31,6 +33,7 @@ class History(Callback):
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
+        self.validation_epoch: list[int] = []
         self.stopped_by = ""
 
     def __repr__(self) -> str:
@@ -41,4 +44,5 @@ class History(Callback):
         """The values of the epochs as a table for notebooks."""
         from fastreg.internal.html import history_html
 
-        return history_html(self.history, self.epoch, self.stopped_by)
+        validated = vars(self).get("validation_epoch", self.epoch)  # older pickles have none
+        return history_html(self.history, self.epoch, validated, self.stopped_by)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, overload
 
 from fastreg.callbacks import directions_of
 from fastreg.internal.checks import describe
+from fastreg.internal.histories import validation_places
 
 if TYPE_CHECKING:
     from fastreg.callbacks import History
@@ -99,7 +100,7 @@ def diagnose(
     if isinstance(values, Mapping):
         if validation_score is not None or len(val_loss):
             raise TypeError("diagnose: give a history alone, or two scores and the losses, not both")
-        scores, val_loss = _of_history(values, score, best_epoch)
+        scores, val_loss = _of_history(values, validation_places("diagnose", train_score), score, best_epoch)
     elif isinstance(values, Real) and isinstance(validation_score, Real):
         scores = float(values), float(validation_score)
         if score is not None or best_epoch is not None:
@@ -113,7 +114,7 @@ def diagnose(
 
 
 def _of_history(
-    history: Mapping[str, Sequence[float]], score: str | None, best_epoch: int | None
+    history: Mapping[str, Sequence[float]], places: Sequence[int], score: str | None, best_epoch: int | None
 ) -> tuple[tuple[float, float] | None, Sequence[float]]:
     """Training and validation score of the epoch whose weights were kept, if there are any, and the losses up to it."""
     if not len(history.get("val_loss", ())):
@@ -121,17 +122,19 @@ def _of_history(
             "diagnose: the history must have validation values, with at least one epoch; give fit validation_data or "
             "validation_split"
         )
-    n = len(history["val_loss"])
+    n = places[-1] + 1
     if best_epoch is not None and not 0 <= best_epoch < n:
         raise ValueError(f"diagnose: best_epoch must be in [0, {n}), got {describe(best_epoch)}")
-    kept = n - 1 if best_epoch is None else best_epoch
+    if best_epoch is not None and best_epoch not in places:
+        raise ValueError(f"diagnose: best_epoch must be one that a validation followed, got {describe(best_epoch)}")
+    kept = len(places) - 1 if best_epoch is None else list(places).index(best_epoch)
     both = [key for key in history if f"val_{key}" in history]
     if score is None:
         score = next((key for key, mode in directions_of(both).items() if mode == "max"), None)
     elif score not in both:
         raise ValueError(f"diagnose: score must be one of {', '.join(both)}, got {describe(score)}")
     losses = history["val_loss"][: kept + 1]
-    return None if score is None else (history[score][kept], history[f"val_{score}"][kept]), losses
+    return None if score is None else (history[score][places[kept]], history[f"val_{score}"][kept]), losses
 
 
 def _judge_scores(

@@ -17,12 +17,17 @@ def escape(text: str) -> str:
     return standard(text)
 
 
-def history_html(history: Mapping[str, Sequence[float]], epochs: Sequence[int], stopped_by: str) -> str:
-    """The table of the values of each epoch."""
+def history_html(
+    history: Mapping[str, Sequence[float]], epochs: Sequence[int], validated: Sequence[int], stopped_by: str
+) -> str:
+    """The table of the values of each epoch; ``validated`` are those that the validation values belong to."""
     keys = list(history)
+    columns = []
+    for key in keys:
+        few = len(history[key]) == len(validated) < len(epochs) and key.startswith("val_")
+        columns.append(dict(zip(validated if few else epochs, history[key], strict=False)))
     rows = [
-        (str(epoch + 1), *(f"{history[key][i]:.4g}" if i < len(history[key]) else "" for key in keys))
-        for i, epoch in enumerate(epochs)
+        (str(epoch + 1), *(f"{column[epoch]:.4g}" if epoch in column else "" for column in columns)) for epoch in epochs
     ]
     if len(rows) > _MOST_EPOCHS:
         half = _MOST_EPOCHS // 2

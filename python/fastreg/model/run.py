@@ -80,6 +80,7 @@ class Run:
             self._divide(directions)
         self.history = next((item for item in items if isinstance(item, History)), None) or History()
         self.history.history, self.history.epoch, self.history.stopped_by = {}, [], ""
+        self.history.validation_epoch = []
         self.progress: Progress | None = None
         self.ended = False
         self._recorded: set[str] = set()
@@ -275,6 +276,9 @@ class Run:
                     columns[key] = [columns[key][row] for row in rows]
             history.history = columns | added
             history.epoch = list(range(self.first, self.first + len(logs)))
+        followed = np.ones(len(logs), np.bool_) if validated is None else validated[: len(logs)]
+        has_values = any(key.startswith("val_") for key in self.keys)
+        history.validation_epoch = (self.first + np.flatnonzero(followed)).tolist() if has_values else []
         by_hand = result["stopped_by"] == "callback" and any(item.stopped_epoch for item in self.by_hand)
         history.stopped_by = "early_stopping" if by_hand or self.ended else result["stopped_by"]
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
-from fastreg.table import TableClassifier, Target, read_table
+from fastreg.table import TableClassifier, TableRegressor, Target, read_table
 
 N = 12
 
@@ -171,3 +172,28 @@ def test_one_row_more_than_classes_is_learned():
     y = [*(f"id {i}" for i in range(29)), "id 0"]
     with pytest.warns(UserWarning, match="classes"):
         TableClassifier(seed=0, time=5).fit({"a": np.arange(30.0) ** 2}, y)
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, lambda table: pd.DataFrame(table).convert_dtypes()])
+@pytest.mark.parametrize("name", ["word", "number", "flag"])
+def test_targets_that_are_a_column_of_the_table_are_refused(make, name):
+    """A network would predict the column from itself, and say that it does so without an error."""
+    a = np.random.default_rng(0).normal(size=60)
+    table = {"a": a, "word": np.where(a > 0, "yes", "no"), "number": np.where(a > 0, 3, 4), "flag": a > 0}
+    frame = make({"a": a, name: table[name]})
+    message = f"^TableClassifier: y is column '{name}' of the table, .*; give the name, y='{name}', or leave"
+    with pytest.raises(ValueError, match=message):
+        TableClassifier(seed=0).fit(frame, frame[name])
+    with pytest.raises(ValueError, match=r"^TableRegressor: y is column 'a' of the table"):
+        TableRegressor(seed=0).fit(frame, frame["a"])
+    fitted = TableClassifier(seed=0, time=5).fit(frame, name)
+    alone = make({"a": a})
+    again = TableClassifier(seed=0, time=5).fit(alone, frame[name])
+    np.testing.assert_array_equal(fitted.predict_proba(frame), again.predict_proba(alone))
+    assert fitted.score(frame, frame[name]) == fitted.score(alone, frame[name])  # nothing is learned here
+
+
+def test_another_column_may_have_the_name_of_the_targets():
+    a = np.random.default_rng(0).normal(size=60)
+    y = pd.Series(np.where(a > 0, "yes", "no"), name="a")
+    assert TableClassifier(seed=0, time=5).fit(pd.DataFrame({"a": a}), y).feature_names_in_.tolist() == ["a"]

@@ -153,7 +153,7 @@ class TableEstimator:
             ImportError: If an optional package is missing.
         """
         self.model_ = None
-        read, name = with_target(type(self).__name__, self._table(table), y)
+        read, name = with_target(type(self).__name__, self._table(table), y, learned=True)
         if read.n_rows == 0:
             raise ValueError(f"{type(self).__name__}: the table has no rows")
         options = self.options.of(read.names)

@@ -21,7 +21,9 @@ __all__ = ["groups_of", "marks_of", "times_of", "weights_of", "with_target"]
 _MARKS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 
-def with_target(owner: str, table: Table, y: Any, argument: str = "y") -> tuple[Table, str]:
+def with_target(
+    owner: str, table: Table, y: Any, argument: str = "y", *, learned: bool = False
+) -> tuple[Table, str]:
     """A table that has the targets as a column, and the name of that.
 
     Args:
@@ -29,14 +31,17 @@ def with_target(owner: str, table: Table, y: Any, argument: str = "y") -> tuple[
         table: The table.
         y: The name of a column, or the targets: an array or a series with a value for each row.
         argument: The name of the argument.
+        learned: Whether the targets are learned from the columns of the table, none of which may be they.
 
     Raises:
         TypeError: If it is neither.
-        ValueError: If there are more or fewer targets than rows, or several for a row.
+        ValueError: If there are more or fewer targets than rows, or several for a row, or they are a column of the
+            table, by name and values.
     """
     if isinstance(y, str):
         return table, y
-    name = text_of(getattr(y, "name", None)) or "target"
+    given = text_of(getattr(y, "name", None))
+    name = given or "target"
     while name in table:
         name += "_"
     shape = tuple(getattr(y, "shape", (0,)))
@@ -49,6 +54,11 @@ def with_target(owner: str, table: Table, y: Any, argument: str = "y") -> tuple[
     cells = cells_of(y, table.dialect.style)
     if len(cells) != table.n_rows:
         raise ValueError(f"{owner}: {argument} has {len(cells)} values, the table has {table.n_rows} rows")
+    if learned and given is not None and given in table and table[given].texts() == cells.texts():
+        raise ValueError(
+            f"{owner}: {argument} is column {given!r} of the table, which would be predicted from itself; give the "
+            f"name, {argument}={given!r}, or leave the column out of the table"
+        )
     return table.extended(name, cells), name
 
 

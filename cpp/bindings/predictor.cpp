@@ -35,6 +35,7 @@ struct PyPredictor {
 
 PyPredictor* self_of(PyObject* object) { return reinterpret_cast<PyPredictor*>(object); }
 PyArrayObject* array_of(PyObject* object) { return reinterpret_cast<PyArrayObject*>(object); }
+float* floats_of(const py::object& array) { return static_cast<float*>(PyArray_DATA(array_of(array.ptr()))); }
 
 PyObject* name_x = nullptr;     // interned, made with the type
 PyObject* name_out = nullptr;
@@ -57,6 +58,12 @@ PyObject* guarded(Body body) noexcept {
     PyErr_SetString(PyExc_RuntimeError, error.what());
   }
   return nullptr;
+}
+
+// Takes over a new reference, or throws the error that was raised in its place.
+py::object taken(PyObject* made) {
+  if (made == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(made);
 }
 
 bool is_float_matrix(PyObject* object, npy_intp cols, int flags) {
@@ -207,10 +214,6 @@ PyObject* call_several(const PyPredictor& self, PyObject* x, PyObject* out) {
     const std::vector<NetworkInput>& inputs = self.predictor->inputs();
     const std::vector<NetworkOutput>& outputs = self.predictor->outputs();
     const std::vector<std::size_t> widths = self.predictor->output_widths();
-    const auto taken = [](PyObject* made) {
-      if (made == nullptr) throw py::error_already_set();
-      return py::reinterpret_steal<py::object>(made);
-    };
     std::vector<py::object> rows, results;
     std::vector<MatrixView<const float>> views;
     std::vector<MatrixView<float>> result_views;
@@ -238,8 +241,7 @@ PyObject* call_several(const PyPredictor& self, PyObject* x, PyObject* out) {
       for (std::size_t j = 0; j < i; ++j)
         if (n > 0 && memory.overlaps(Memory(array_of(results[j].ptr()))))
           throw py::value_error("out: two of the arrays must not overlap");
-      result_views.push_back(
-          {static_cast<float*>(PyArray_DATA(array_of(results.back().ptr()))), views[0].rows, cols, cols});
+      result_views.push_back({floats_of(results.back()), views[0].rows, cols, cols});
     }
     {
       const Unlocked released;
@@ -272,25 +274,24 @@ std::optional<Rows> rows_of(PyObject* x, npy_intp cols) {
     if (out != nullptr && PyArray_Check(out) &&
         rows->overlap(PyArray_DATA(array_of(out)), static_cast<std::size_t>(PyArray_NBYTES(array_of(out)))))
       return nullptr;
-    // Results go to an array apart until it is known that float32 holds all of x: out stays as it is after an error.
-    const auto written = [&](PyObject* to) {
-      if (PyObject* const found = writable(to, n, self.n_outputs, nullptr))
-        return py::reinterpret_steal<py::object>(found);
-      throw py::error_already_set();
-    };
-    const py::object result = written(rows->may_be_beyond_float32() ? nullptr : out);
-    const MatrixView<float> to{static_cast<float*>(PyArray_DATA(array_of(result.ptr()))), static_cast<std::size_t>(n),
-                               static_cast<std::size_t>(self.n_outputs), static_cast<std::size_t>(self.n_outputs)};
-    const bool is_short = self.work_per_row * static_cast<double>(n) < kReleaseWork;
-    const bool within = is_short ? rows->predict(*self.predictor, to) : [&] {
+    const auto written = [&] { return taken(writable(out, n, self.n_outputs, nullptr)); };
+    const auto predicted = [&](float* to) {
+      const auto outputs = static_cast<std::size_t>(self.n_outputs);
+      const MatrixView<float> results{to, static_cast<std::size_t>(n), outputs, outputs};
+      if (self.work_per_row * static_cast<double>(n) < kReleaseWork) return rows->predict(*self.predictor, results);
       const Unlocked released;
-      return rows->predict(*self.predictor, to);
-    }();
-    if (!within) return nullptr;
-    if (out == nullptr || out == Py_None || result.ptr() == out) return Py_NewRef(result.ptr());
-    const py::object given = written(out);
-    std::copy_n(to.data, to.rows * to.cols, static_cast<float*>(PyArray_DATA(array_of(given.ptr()))));
-    return Py_NewRef(given.ptr());
+      return rows->predict(*self.predictor, results);
+    };
+    if (out == nullptr || out == Py_None || !rows->may_be_beyond_float32()) {
+      py::object result = written();
+      return predicted(floats_of(result)) ? result.release().ptr() : nullptr;
+    }
+    // Results lie apart until it is known that float32 holds all of x: out stays as it is after an error.
+    Floats results(static_cast<std::size_t>(n * self.n_outputs));
+    if (!predicted(results.data())) return nullptr;
+    py::object result = written();
+    std::copy_n(results.data(), n * self.n_outputs, floats_of(result));
+    return result.release().ptr();
   });
 }
 

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <type_traits>
-#include <vector>
 
 #include "fastreg/strict_math.h"
 
@@ -16,8 +15,6 @@ namespace {
 
 // Floats of a block that is converted at a time: few enough for the L2 cache, and rows enough for several threads.
 constexpr std::size_t kBlockFloats = std::size_t{1} << 16;
-// Those that are on the stack.
-constexpr std::size_t kStackFloats = 1024;
 constexpr std::size_t kTileRows = 32;
 
 // A float16 of IEEE 754, and a bool, whose byte may be any.
@@ -61,20 +58,36 @@ bool convert_every(const T* from, std::size_t n, float* out) {
   return lost;
 }
 
-// Converts n elements that are `step` bytes apart to floats that are `stride` floats apart. Returns whether one is
-// lost.
+// Converts n elements that are `step` bytes apart. Returns whether one is lost.
 template <class T>
-bool convert_line(const char* from, std::ptrdiff_t step, std::size_t n, float* out, std::size_t stride) {
+bool convert_line(const char* from, std::ptrdiff_t step, std::size_t n, float* out) {
   constexpr auto kSize = static_cast<std::ptrdiff_t>(sizeof(T));
   const T* const values = reinterpret_cast<const T*>(from);
-  if (step == kSize && stride == 1) return convert_every<1>(values, n, out);
+  if (step == kSize) return convert_every<1>(values, n, out);
   if constexpr (sizeof(T) <= sizeof(float))   // shuffles of wider elements are slower than the loop below
-    if (step == 2 * kSize && stride == 1) return convert_every<2>(values, n, out);
+    if (step == 2 * kSize) return convert_every<2>(values, n, out);
   bool lost = false;
-  for (std::size_t i = 0; i < n; ++i, from += step, out += stride) {
+  for (std::size_t i = 0; i < n; ++i, from += step) {
     const T value = *reinterpret_cast<const T*>(from);
-    lost |= is_lost(value, *out = to_float(value));
+    lost |= is_lost(value, out[i] = to_float(value));
   }
+  return lost;
+}
+
+// Converts at most kPartRows rows and kPartCols columns. Loops of constant length are unrolled.
+constexpr std::size_t kPartRows = 8, kPartCols = 2;
+template <class T>
+bool convert_part(const Elements& from, const char* first, std::size_t rows, std::size_t cols, float* out) {
+  bool lost = false;
+  const auto of = [&](std::size_t height, std::size_t width) {
+    for (std::size_t r = 0; r < height; ++r)
+      for (std::size_t c = 0; c < width; ++c) {
+        const T value = *reinterpret_cast<const T*>(first + static_cast<std::ptrdiff_t>(r) * from.row_step +
+                                                    static_cast<std::ptrdiff_t>(c) * from.col_step);
+        lost |= is_lost(value, out[r * from.cols + c] = to_float(value));
+      }
+  };
+  rows == kPartRows && cols == kPartCols ? of(kPartRows, kPartCols) : of(rows, cols);
   return lost;
 }
 
@@ -84,17 +97,23 @@ bool convert(const Elements& from, std::size_t begin, std::size_t n, float* out)
   const char* row = from.data + static_cast<std::ptrdiff_t>(begin) * from.row_step;
   // Rows are often shorter than what the loops are unrolled to, so rows that follow each other are one line.
   if (from.row_step == static_cast<std::ptrdiff_t>(from.cols) * from.col_step)
-    return !convert_line<T>(row, from.col_step, n * from.cols, out, 1);
+    return !convert_line<T>(row, from.col_step, n * from.cols, out);
   if (std::abs(from.col_step) <= std::abs(from.row_step)) {
     for (std::size_t r = 0; r < n; ++r, row += from.row_step)
-      lost |= convert_line<T>(row, from.col_step, from.cols, out + r * from.cols, 1);
+      lost |= convert_line<T>(row, from.col_step, from.cols, out + r * from.cols);
     return !lost;
   }
   // Along columns, some rows at a time, whose floats stay in the L1 cache until they are complete.
-  for (std::size_t r = 0; r < n; r += kTileRows, row += static_cast<std::ptrdiff_t>(kTileRows) * from.row_step)
-    for (std::size_t c = 0; c < from.cols; ++c)
-      lost |= convert_line<T>(row + static_cast<std::ptrdiff_t>(c) * from.col_step, from.row_step,
-                              std::min(kTileRows, n - r), out + r * from.cols + c, from.cols);
+  for (std::size_t tile = 0; tile < n; tile += kTileRows) {
+    const std::size_t end = std::min(tile + kTileRows, n);
+    for (std::size_t c = 0; c < from.cols; c += kPartCols)
+      for (std::size_t r = tile; r < end; r += kPartRows)
+        lost |= convert_part<T>(from,
+                                row + static_cast<std::ptrdiff_t>(r) * from.row_step +
+                                    static_cast<std::ptrdiff_t>(c) * from.col_step,
+                                std::min(kPartRows, end - r), std::min(kPartCols, from.cols - c),
+                                out + r * from.cols + c);
+  }
   return !lost;
 }
 
@@ -159,9 +178,8 @@ bool Rows::predict(const Predictor& predictor, MatrixView<float> out) const {
   if (direct_) return predictor.predict_features(*direct_, out);
   const std::size_t rows = elements_.rows, cols = elements_.cols;
   const std::size_t most = std::max<std::size_t>(1, std::min(rows, kBlockFloats / cols));
-  alignas(64) float stack[kStackFloats];
-  std::vector<float> heap(most * cols > kStackFloats ? most * cols : 0);
-  float* const block = heap.empty() ? stack : heap.data();
+  Floats memory(most * cols);
+  float* const block = memory.data();
   bool within = true;
   for (std::size_t row = 0; row < rows; row += most) {
     const std::size_t n = std::min(most, rows - row);

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <optional>
+#include <vector>
 
 #include "fastreg/predictor.h"
 
@@ -15,6 +16,18 @@ struct Elements {
   std::ptrdiff_t row_step, col_step;
   char kind;          // 'b' for bools, whose bytes may be any, 'i', 'u' or 'f', as NumPy has it
   std::size_t size;   // of an element, in bytes
+};
+
+// Memory for some floats, on the stack if they are few.
+class Floats {
+ public:
+  explicit Floats(std::size_t count) : many_(count > kFew ? count : 0) {}
+  float* data() { return many_.empty() ? few_ : many_.data(); }
+
+ private:
+  static constexpr std::size_t kFew = 1024;
+  alignas(64) float few_[kFew];
+  std::vector<float> many_;
 };
 
 class Rows {

@@ -242,7 +242,6 @@ def _with_frequency(freq, **options):
     [(1, 0, list(range(10))), (3, 0, [2, 5, 8]), ([2, 5, 10], 0, [1, 4, 9]), (4, 5, [7]), ([1], 5, [])],
 )
 def test_values_of_validation_are_at_their_epochs(freq, first, epochs, own):
-    pytest.importorskip("matplotlib")
     callbacks = [fr.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None)] if own else None
     found = _with_frequency(freq, initial_epoch=first, callbacks=callbacks)
     every = _with_frequency(1, initial_epoch=first)
@@ -272,7 +271,6 @@ def test_a_diagnosis_compares_values_of_one_epoch():
 
 
 def test_a_dict_does_not_know_its_epochs():
-    pytest.importorskip("matplotlib")
     history = _with_frequency(3).history
     for call in (fr.plots.learning_curves, fr.diagnosis.diagnose):
         with pytest.raises(ValueError, match=f"^{call.__name__}: .* each of its 10 epochs, got 3; the History"):

@@ -1,6 +1,6 @@
 // A training step has the same gradients whatever teams compute its two halves, from gathering to the outputs and from
 // the loss to the gradients. They are different ones where a loss of the program is called in between, or where the
-// system refuses a thread.
+// system refuses a thread. The same holds for the order of the tiles of wide layers, which have memory of each member.
 #include <cstring>
 #include <vector>
 
@@ -12,14 +12,14 @@ namespace {
 
 using namespace fastreg;
 
-constexpr std::size_t kBatch = 70, kCols = 37, kSteps = 6;
+constexpr std::size_t kCols = 37, kRows = 420;
 
 struct Data {
   std::vector<float> x;
   std::vector<std::uint8_t> bytes;
   std::vector<std::int32_t> labels;
 
-  Data() : x(kSteps * kBatch * kCols), bytes(x.size()), labels(kSteps * kBatch) {
+  Data() : x(kRows * kCols), bytes(x.size()), labels(kRows) {
     std::uint32_t state = 9;
     const auto draw = [&] { return (state = state * 1664525u + 1013904223u) >> 8; };
     for (float& value : x) value = static_cast<float>(draw()) * 0x1p-23f - 1.0f;
@@ -44,24 +44,33 @@ void in_team(std::size_t threads, const Body& body) {
       const_cast<Body*>(&body));
 }
 
-// The gradients of each step, whose halves are computed by teams[2 i] and teams[2 i + 1] members.
-std::vector<std::vector<float>> gradients(const Dataset& rows, const std::vector<std::size_t>& teams) {
-  Dense hidden, output;
-  hidden.units = 150;   // three panels: each member reads all rows of x
-  hidden.activation = ActivationKind::relu;
+// The gradients of each step, whose halves are computed by teams[2 i] and teams[2 i + 1] members. units: of the hidden
+// layers.
+std::vector<std::vector<float>> gradients(const Dataset& rows, const std::vector<std::size_t>& units,
+                                          const Backend& backend, const std::vector<std::size_t>& teams) {
+  std::vector<Layer> layers;
+  for (const std::size_t width : units) {
+    Dense hidden;
+    hidden.units = width;
+    hidden.activation = ActivationKind::relu;
+    layers.push_back(hidden);
+  }
+  Dense output;
   output.units = 3;
   output.activation = ActivationKind::softmax;
-  const Graph graph({kCols, 3, {hidden, output}}, cpu_backend());
+  layers.push_back(output);
+  const Graph graph({kCols, 3, layers}, backend);
   initialize(graph);
   const Objective objective({losses::SparseCategoricalCrossentropy{}, Adam{}, {}}, graph);
   const Columns columns = columns_of(rows);
+  const std::size_t steps = teams.size() / 2, n = kRows / steps;
   Buffer arena, found(graph.backend, graph.parameters.trainable());
   std::vector<EpochOutputs> epoch = objective.room(columns, columns.size());
-  TrainingStep step(graph, objective, columns, kBatch, product_precision(graph.backend, MatmulPrecision::highest),
-                    arena, epoch);
+  TrainingStep step(graph, objective, columns, n, product_precision(graph.backend, MatmulPrecision::highest), arena,
+                    epoch);
   std::vector<std::vector<float>> out;
-  for (std::size_t i = 0; i < kSteps; ++i) {
-    const Batch batch{nullptr, i * kBatch, kBatch, i * kBatch};
+  for (std::size_t i = 0; i < steps; ++i) {
+    const Batch batch{nullptr, i * n, n, i * n};
     const StepPlace place{i, nullptr};
     in_team(teams[2 * i], [&](const Team& team) { step.outputs(team, batch, place, found.data()); });
     in_team(teams[2 * i + 1], [&](const Team& team) { step.gradients(team, batch, place, found.data(), [] {}); });
@@ -70,19 +79,38 @@ std::vector<std::vector<float>> gradients(const Dataset& rows, const std::vector
   return out;
 }
 
+void compare(const std::vector<std::vector<float>>& wanted, const std::vector<std::vector<float>>& got) {
+  CHECK(wanted.size() == got.size());
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    CHECK(wanted[i].size() == got[i].size());
+    CHECK(std::memcmp(wanted[i].data(), got[i].data(), wanted[i].size() * sizeof(float)) == 0);
+    CHECK(i == 0 || wanted[i] != wanted[0]);
+  }
+}
+
 }  // namespace
 
 int main() {
   const Data data;
+  const std::vector<std::size_t> panels{150};   // three panels: each member reads all rows of x
   for (const bool as_bytes : {false, true}) {
     check::context = as_bytes ? "bytes" : "floats";
-    const auto wanted = gradients(data.rows(as_bytes), std::vector<std::size_t>(2 * kSteps, 1));
-    const auto got = gradients(data.rows(as_bytes), {2, 2, 1, 2, 3, 2, 2, 1, 2, 3, 2, 2});
-    for (std::size_t i = 0; i < kSteps; ++i) {
-      CHECK(wanted[i].size() == got[i].size());
-      CHECK(std::memcmp(wanted[i].data(), got[i].data(), wanted[i].size() * sizeof(float)) == 0);
-      CHECK(i == 0 || wanted[i] != wanted[0]);
-    }
+    const auto of = [&](const std::vector<std::size_t>& teams) {
+      return gradients(data.rows(as_bytes), panels, cpu_backend(), teams);
+    };
+    compare(of(std::vector<std::size_t>(12, 1)), of({2, 2, 1, 2, 3, 2, 2, 1, 2, 3, 2, 2}));
   }
+  // The second layer has both orders of dW and dX: 13 panels of inputs and 17 of outputs, 140 rows, and a cache that
+  // holds nothing or everything.
+  check::context = "order of tiles";
+  Backend small = cpu_backend(), large = cpu_backend();
+  small.l2_cache = 1;
+  large.l2_cache = std::size_t{1} << 40;
+  const auto of = [&](const Backend& backend, const std::vector<std::size_t>& teams) {
+    return gradients(data.rows(false), {777, 1040}, backend, teams);
+  };
+  const auto wanted = of(large, std::vector<std::size_t>(6, 1));
+  compare(wanted, of(small, {1, 1, 2, 2, 3, 3}));
+  compare(wanted, of(small, std::vector<std::size_t>(6, 3)));
   return report("step");
 }

@@ -4,8 +4,6 @@ This file lists the public names. A module is imported when it is first used. On
 immediately, so that an unavailable instruction set (``FASTREG_ISA``) is an ImportError here.
 """
 
-from __future__ import annotations
-
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -91,13 +91,19 @@ def test_batches_for_estimators(estimator, make):
 
 def test_what_looks_like_batches_and_is_an_array():
     import array
+    import ctypes
     from collections import UserList, deque
 
     model = compiled()
     expected = model.predict(X)
     texts = X.tolist()
-    for rows in (UserList(texts), deque(texts), memoryview(X), texts, [array.array("f", row) for row in X]):
+    in_c = (ctypes.c_float * 3 * len(X))(*map(tuple, texts))  # memory with rows and columns, and no other sign of it
+    for rows in (UserList(texts), deque(texts), memoryview(X), texts, [array.array("f", row) for row in X], in_c):
         np.testing.assert_array_equal(model.predict(rows), expected)
+    targets = (ctypes.c_float * 1 * len(Y))(*map(tuple, Y.tolist()))
+    assert model.evaluate(in_c, targets, verbose=0) == model.evaluate(X, Y, verbose=0)
+    with pytest.raises(TypeError, match=r"missing 1 required positional argument: 'y'$"):
+        model.fit(in_c)
 
 
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor, RealMLPClassifier, RealMLPRegressor])

@@ -235,3 +235,29 @@ def test_a_trained_model_that_is_new_at_every_call_is_fine(tmp_path):
         for build in (loaded, lambda params: copy.deepcopy(trained))
     ]
     assert np.array_equal(scores[0], scores[1])
+
+
+def test_seeds_of_the_models_after_a_search_are_those_without_it():
+    """Models of a search have seeds of their own; those that the program makes later are not counted along."""
+
+    def seeds(between):
+        with fr.utils.default_seed(3):
+            first = fr.Sequential().seed
+            between()
+            return first, fr.Sequential().seed, fr.Sequential().seed
+
+    def fails(params):
+        params["units"]
+        raise KeyError("no model")
+
+    def failing():
+        with pytest.raises(KeyError, match="no model"):
+            cross_validate(fails, X, Y, params=PARAMS, cv=3, seed=0)
+
+    def searching():
+        GridSearch(search_folds.build, {"units": [2, 4], "rate": [0.1]}, cv=3, seed=0, verbose=0, n_jobs=1).fit(X, Y)
+
+    alone = seeds(lambda: None)
+    assert len(set(alone)) == 3
+    for between in (searching, failing, lambda: cross_validate(search_folds.build, X, Y, params=PARAMS, cv=3, seed=0)):
+        assert seeds(between) == alone

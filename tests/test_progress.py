@@ -6,6 +6,7 @@ import time
 
 import pytest
 from fastreg import callbacks
+from fastreg.internal.progress import format_count, format_time
 from programs import last_json, on_terminal, overfitting, run_program
 
 
@@ -57,6 +58,24 @@ print(time.perf_counter() - start)
     assert updates + lines <= 10 * took + 4
     assert lines <= 3
     assert "1500/1500" in text
+
+
+def test_numbers_of_samples_are_short():
+    """At most four characters and a unit, also where rounding adds a digit."""
+    factors = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+    for power in range(13):
+        for lead in (1.0, 1.2345, 9.994, 9.995, 9.9949, 9.996, 9.9996, 9.99996):
+            value = lead * 10.0**power
+            number, _, unit = format_count(value).partition(" ")
+            assert re.fullmatch(r"[0-9.]{1,4}", number), number
+            assert float(number) < 1000.0
+            assert abs(float(number) * factors[unit] - value) <= max(0.5, 0.00501 * value)
+
+
+def test_times_are_rounded_to_their_own_units():
+    texts = {0.0: "0.0s", 0.94: "0.9s", 0.96: "1s", 12.4: "12s", 59.4: "59s", 59.6: "1:00", 187.2: "3:07"}
+    texts |= {3599.4: "59:59", 3599.7: "1:00:00", 7509.0: "2:05:09"}
+    assert {seconds: format_time(seconds) for seconds in texts} == texts
 
 
 def test_evaluate_prints_only_if_asked(capfd):

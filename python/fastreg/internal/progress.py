@@ -26,17 +26,17 @@ def _number(value: float) -> str:
 
 def format_count(value: float) -> str:
     """A number of samples in at most four characters and a unit: ``950``, ``12.3 k``, ``4.56 M``."""
-    for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if value >= limit:
+    for limit, unit in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= 0.9995 * limit:  # what rounds to 1000 is 1 of the next unit
             return f"{value / limit:.3g}{unit}"
     return f"{value:.0f}"
 
 
 def format_time(seconds: float) -> str:
     """``0.4s``, ``12s``, ``3:07``, ``2:05:09``."""
-    if seconds < 1:
+    if seconds < 0.95:  # what rounds to 1.0 is shown as 1
         return f"{seconds:.1f}s"
-    if seconds < 60:
+    if seconds < 59.5:
         return f"{seconds:.0f}s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -118,9 +118,10 @@ def test_a_scheduler_sets_the_rate_of_each_epoch(function, verbose, capsys):
 
 def test_a_scheduler_of_something_else_is_refused():
     net = compiled([layers.Dense(1)], loss="mse", n_features=3)
-    for function, error in ((lambda epoch: "fast", TypeError), (lambda epoch: -1.0, ValueError)):
+    for rate, error in (("fast", TypeError), (-1.0, ValueError), (0.0, ValueError), (1e-60, ValueError)):
+        scheduler = callbacks.LearningRateScheduler(lambda epoch, *, given=rate: given)
         with pytest.raises(error, match=r"^LearningRateScheduler: the rate of schedule must be"):
-            net.fit(np.ones((4, 3)), np.ones(4), verbose=0, callbacks=[callbacks.LearningRateScheduler(function)])
+            net.fit(np.ones((4, 3)), np.ones(4), verbose=0, callbacks=[scheduler])
     with pytest.raises(TypeError, match=r"^LearningRateScheduler: schedule must be a function"):
         callbacks.LearningRateScheduler(0.1)
 

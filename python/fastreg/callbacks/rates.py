@@ -11,6 +11,7 @@ from fastreg.callbacks.monitors import MonitorCallback
 from fastreg.internal.checks import (
     FRACTION,
     NON_NEGATIVE,
+    POSITIVE,
     check_int,
     check_real,
     check_verbosity,
@@ -154,7 +155,7 @@ class LearningRateScheduler(Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Sets the rate."""
         rate = self.schedule(epoch, self.model.learning_rate) if self._takes_rate else self.schedule(epoch)
-        self.model.learning_rate = check_real("LearningRateScheduler", "the rate of schedule", rate, NON_NEGATIVE)
+        self.model.learning_rate = check_real("LearningRateScheduler", "the rate of schedule", rate, POSITIVE)
         if self.verbose:
             say(f"Epoch {epoch + 1}: learning rate set to {self.model.learning_rate:g}")
 

@@ -248,6 +248,22 @@ def test_a_checkpoint_between_batches(tmp_path):
     assert {file.stem for file in tmp_path.iterdir()} == {f"{epoch}-{batch}" for epoch, batch in counted}
 
 
+@pytest.mark.parametrize("weights_only", [False, True])
+def test_a_value_whose_file_could_not_be_written_is_not_the_best(weights_only, tmp_path):
+    net, x, y, _ = overfitting()
+    path = tmp_path / "net.safetensors"
+    path.mkdir()
+    saves = callbacks.ModelCheckpoint(path, "loss", save_best_only=True, save_weights_only=weights_only)
+    with pytest.raises((OSError, ValueError), match=r"net\.safetensors"):
+        net.fit(x, y, epochs=5, verbose=0, callbacks=[saves])
+    assert saves.best is None
+    path.rmdir()
+    saves.model.learning_rate = 1e-30  # from now on the loss stays, and is no better than the one that was not saved
+    net.fit(x, y, epochs=1, verbose=0, callbacks=[saves])
+    assert saves.best == net.history.history["loss"][0]
+    assert path.is_file()
+
+
 def test_a_checkpoint_goes_on_where_it_was(tmp_path):
     """Also with a threshold to begin with, and from one run to the next."""
     net, x, y, validation = overfitting()

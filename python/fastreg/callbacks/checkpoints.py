@@ -133,11 +133,11 @@ class ModelCheckpoint(MonitorCallback):
             self._save(epoch, None, logs)
 
     def _save(self, epoch: int, batch: int | None, logs: Logs | None) -> None:
+        best = self.best
         if self.save_best_only:
-            value = self.value_in(logs)
-            if value is None or not self.improves(value, self.best):
+            best = self.value_in(logs)
+            if best is None or not self.improves(best, self.best):
                 return
-            self.best = value
         path = self._path_of(epoch, batch, logs or {})
         if folder := os.path.dirname(path):
             os.makedirs(folder, exist_ok=True)
@@ -145,6 +145,7 @@ class ModelCheckpoint(MonitorCallback):
             self.model.save_weights(path)
         else:
             self.model.save(path)
+        self.best = best  # only now: what could not be saved is not the best one for a later run
         if self.verbose:
             found = f" ({self.monitor} {self.best:g})" if self.save_best_only else ""
             say(f"Epoch {epoch + 1}: saved {path}{found}")

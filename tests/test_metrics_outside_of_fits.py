@@ -199,6 +199,27 @@ def test_all_rows_have_one_form():
     assert made(np.zeros((3, 3)), np.ones((3, 3))) == 1.0
 
 
+def largest(t, y):
+    return np.abs(t - y).max()
+
+
+@pytest.mark.parametrize("made", [metrics.MeanSquaredError(), metrics.AUC(), metrics.MeanMetricWrapper(largest)])
+def test_rows_that_are_refused_leave_the_rows_before_and_no_form(made):
+    for weight in (-1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match="sample_weight must be finite and >= 0, got "):
+            made.update_state([[0.0, 1.0]], [[0.5, 0.5]], [weight])
+    made.update_state([0.0, 1.0], [0.25, 0.75])
+    before = made.result()
+    for t, y in (([[0.0, 1.0]], [[0.5, 0.5]]), ([1], [[0.5, 0.5]])):
+        with pytest.raises(ValueError, match=rf"^{type(made).__name__}: y_true.* must have the (form of those|shape)"):
+            made.update_state(t, y)
+    assert made.result() == before
+    alone = copy.copy(made)
+    assert alone([0.0, 1.0], [0.25, 0.75]) == before
+    made.reset_state()
+    made.update_state([[0.0, 1.0]], [[0.5, 0.5]])
+
+
 def test_forms_of_rows():
     """One dimension, one column, more than two dimensions, one weight for all."""
     y, t = scored("yes")

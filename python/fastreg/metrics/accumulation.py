@@ -12,7 +12,7 @@ from fastreg import _core
 from fastreg.internal.checks import describe
 from fastreg.internal.dlpack import of_memory
 
-__all__ = ["Accumulation", "rows_of"]
+__all__ = ["Accumulation", "rows_of", "same_form"]
 
 
 class Accumulation:
@@ -26,17 +26,10 @@ class Accumulation:
     def add(self, y_true: object, y_pred: object, sample_weight: object) -> None:
         """See :meth:`Metric.update_state`."""
         targets, outputs, weights = rows_of(self._metric, y_true, y_pred, sample_weight)
-        form = (outputs.shape[1], targets.ndim == 1)
-        if self._form is None:
-            self._state = self._made(*form)
-            self._form = form
-        elif form != self._form:
-            raise ValueError(
-                f"{type(self._metric).__name__}: y_true and y_pred must have the form of those before, "
-                f"{_said(*self._form)}, got {_said(*form)}; reset_state begins anew"
-            )
-        assert self._state is not None
-        self._state.add(targets, outputs, weights)
+        form = same_form(self._metric, targets, outputs, self._form)
+        state = self._made(*form) if self._state is None else self._state
+        state.add(targets, outputs, weights)
+        self._state, self._form = state, form  # only now: rows that are refused have no form to keep to
 
     def result(self) -> Any:
         """See :meth:`Metric.result`."""
@@ -52,6 +45,19 @@ class Accumulation:
             refusal = self._metric.refusal(cols).replace("the network", "y_pred")
             raise ValueError(f"{type(self._metric).__name__}: {refusal}")
         return _core.MetricState(json.dumps(self._metric.to_config()), cols, labels)
+
+
+def same_form(
+    metric: Any, targets: NDArray[Any], outputs: NDArray[Any], before: tuple[int, bool] | None
+) -> tuple[int, bool]:
+    """The number of columns, and whether targets are labels. Raises ValueError if rows before had another form."""
+    form = (outputs.shape[1], targets.ndim == 1)
+    if before not in (None, form):
+        raise ValueError(
+            f"{type(metric).__name__}: y_true and y_pred must have the form of those before, {_said(*before)}, got "
+            f"{_said(*form)}; reset_state begins anew"
+        )
+    return form
 
 
 def _said(cols: int, labels: bool) -> str:

@@ -130,12 +130,17 @@ class _Rows:
     def __init__(self, metric: MeanMetricWrapper) -> None:
         self._metric = metric
         self._parts: list[tuple[NDArray[Any], ...]] = []
+        self._form: tuple[int, bool] | None = None
 
     def add(self, y_true: object, y_pred: object, sample_weight: object) -> None:
         """See :meth:`Metric.update_state`."""
-        from fastreg.metrics.accumulation import rows_of
+        from fastreg.metrics.accumulation import rows_of, same_form
 
         targets, outputs, weights = rows_of(self._metric, y_true, y_pred, sample_weight)
+        if weights is not None and not (good := np.isfinite(weights) & (weights >= 0.0)).all():
+            bad = float(weights[np.argmin(good)])
+            raise ValueError(f"metric {self._metric.name!r}: sample_weight must be finite and >= 0, got {bad!r}")
+        self._form = same_form(self._metric, targets, outputs, self._form)
         self._parts.append((targets, outputs, np.ones(len(outputs), np.float32) if weights is None else weights))
 
     def result(self) -> float:

@@ -261,11 +261,49 @@ def test_a_shared_layer_is_there_once(capsys):
         fr.Model([a, b := fr.Input((4,))], layers.Add()([shared(a), shared(b)]), seed=0).build()
 
 
-def test_masks_of_a_shared_dropout_differ():
+@pytest.mark.parametrize("activation", ["relu", "tanh", "linear"])
+@pytest.mark.parametrize("dropped", [False, True], ids=["", "dropped"])
+def test_a_shared_normalisation_adds_the_gradients_of_two(activation, dropped, rng):
+    """A step of two networks that begin alike: in one a normalisation is called twice, in the other there are two."""
+
+    def network(norms):
+        a, b = fr.Input((4,), name="a"), fr.Input((4,), name="b")
+        hidden = [layers.Dense(5, activation)(a), layers.Dense(5, activation)(b)]
+        hidden = [norm(one) for norm, one in zip(norms, hidden, strict=True)]
+        if dropped:  # a mask of rate 0, since those of a shared layer and of two layers differ
+            hidden = [layers.Dropout(0.0)(one) for one in hidden]
+        model = fr.Model([a, b], layers.Dense(2)(layers.concatenate(hidden)), seed=0)
+        model.compile(optimizers.SGD(0.5), "mse")
+        return model
+
+    xs, t = [rng.normal(size=(32, 4)) for _ in "ab"], rng.normal(size=(32, 2))
+    shared = network([norm := layers.BatchNormalization(name="first"), norm])
+    apart = network([layers.BatchNormalization(name="first"), layers.BatchNormalization(name="second")])
+    start = {w.path: rng.normal(size=w.shape) ** 2 + 0.1 for w in shared.weights}
+    for model in (shared, apart):
+        model.set_weights([start[w.path.replace("second", "first")] for w in model.weights])
+        model.fit(xs, t, batch_size=None, verbose=0)
+    found, of_two = ({w.path: w.numpy().astype(np.float64) for w in model.weights} for model in (shared, apart))
+    for path, value in found.items():
+        expected = of_two[path]
+        if path in ("first/gamma", "first/beta"):
+            expected = expected + of_two[path.replace("first", "second")] - start[path]
+        if "moving" in path:  # m (m v + (1 - m) a) + (1 - m) b, where the two have m v + (1 - m) a and m v + (1 - m) b
+            expected = 0.99 * expected + of_two[path.replace("first", "second")] - 0.99 * start[path]
+        np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-5, err_msg=path)
+
+
+@pytest.mark.parametrize("behind", ["input", "dense", "normalised"])
+def test_masks_of_a_shared_dropout_differ(behind):
     """Each use draws masks of its own."""
     a = fr.Input((64,))
     drop = layers.Dropout(0.5)
-    y = layers.Subtract()([drop(a), drop(a)])
+    before = {
+        "input": lambda: a,
+        "dense": lambda: layers.Dense(64, "relu", kernel_initializer="ones")(a),
+        "normalised": lambda: layers.BatchNormalization(beta_initializer="ones")(a),
+    }[behind]
+    y = layers.Subtract()([drop(before()), drop(before())])
     model = fr.Model(a, layers.Dense(1, use_bias=False, kernel_initializer="ones")(y), seed=0)
     model.compile(optimizers.SGD(1e-30), "mse")
     assert max(model.fit(np.ones((1, 64)), np.zeros(1), epochs=5, verbose=0).history["loss"]) > 0

@@ -23,7 +23,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pairs import fastreg_layer, random_weights, reference_layer, rounded, targets
 from programs import same_bits
-from random_graphs import build_pair, data, draw, functional, one_or_list, oracle, random_weights_of
+from random_graphs import Drawn, build_pair, data, draw, functional, one_or_list, oracle, random_weights_of
 from rounding import AS_OFTEN, an_ulp_away, apart
 
 SEEDS = range(24)
@@ -111,6 +111,36 @@ def assert_step_agrees(drawn, rng, rows=33, weighted=False):
 def test_outputs_losses_and_gradients(seed, weighted):
     rng = np.random.default_rng(seed)
     assert_step_agrees(draw(rng), rng, weighted=weighted)
+
+
+FOLLOWING = [("batch_norm", {"momentum": 0.9}), ("dropout", 0.25), ("activation", "tanh"), ("activation", "relu")]
+
+
+@pytest.mark.parametrize("follows", FOLLOWING, ids=["batch_norm", "dropout", "tanh", "relu"])
+@pytest.mark.parametrize("activation", ["linear", "relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize("normed", [False, True], ids=["", "normed"])
+def test_an_output_that_a_single_layer_reads(activation, follows, normed, rng):
+    """Layers that are computed together elsewhere: what is in between is an output here, and has a loss of its own."""
+    nodes = [(("dense", 5, activation), (0,))] + [(FOLLOWING[0], (1,))] * normed
+    middle = len(nodes)
+    nodes += [(follows, (middle,)), (("dense", 3, "linear"), (middle + 1,))]
+    outputs = [(middle + 2, "mean_squared_error", 1.0), (middle, "mean_squared_error", 0.5)]
+    assert_step_agrees(Drawn([6], nodes, outputs), rng)
+
+
+BESIDE = {"narrow": ("dense", 1, "tanh"), "wide": ("dense", 3, "relu"), "tanh": ("activation", "tanh"), "output": None}
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+@pytest.mark.parametrize("last", [False, True], ids=["first", "last"])
+def test_a_normalisation_that_one_unit_and_others_read(beside, last, rng):
+    """The gradient that a layer of one unit passes on is an outer product, to which that of others is added."""
+    readers = [row for row in (("dense", 1, "linear"), BESIDE[beside]) if row is not None]
+    nodes = [(("dense", 5, "tanh"), (0,)), (FOLLOWING[0], (1,))]
+    nodes += [(row, (2,)) for row in (readers[::-1] if last else readers)]
+    values = [*range(3, 3 + len(readers))] + [2] * (beside == "output")
+    drawn = Drawn([6], nodes, [(value, "mean_squared_error", 0.5 + value) for value in values])
+    assert_step_agrees(drawn, rng)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)

@@ -5,6 +5,8 @@ the fit itself recorded.
 """
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from fastreg import callbacks, layers, optimizers, schedules
@@ -158,6 +160,25 @@ def test_best_weights_come_back_whatever_ended_the_run(ending, restore, curve):
     if restore:
         assert model.evaluate(*validation, verbose=0, return_dict=True)["loss"] == pytest.approx(
             curve["val_loss"][best], rel=1e-6)
+
+
+@pytest.mark.parametrize("patience", [0, 1])
+def test_the_first_epoch_never_ends_a_run(patience):
+    """Even if its value is not a number, which no epoch is worse than."""
+    values = iter([math.nan, 3.0, 4.0, 5.0])
+    model = compiled([layers.Dense(1)], loss="mse", n_features=2, metrics=[lambda t, y: next(values)])
+    stopping = callbacks.EarlyStopping("<lambda>", mode="max", patience=patience)
+    history = model.fit(np.ones((4, 2)), np.ones(4), epochs=4, verbose=0, callbacks=[stopping])
+    assert history.epoch == [0, 1, 2, 3]
+    assert (stopping.best, stopping.best_epoch, stopping.stopped_epoch) == (5.0, 3, 0)
+    own = callbacks.EarlyStopping("value", mode="max", patience=patience)
+    own.set_model(model)
+    model.stop_training = False
+    own.on_train_begin()
+    own.on_epoch_end(0, {"value": math.nan})
+    assert not model.stop_training
+    own.on_epoch_end(1, {"value": math.nan})
+    assert model.stop_training
 
 
 def test_restoring_is_the_default():

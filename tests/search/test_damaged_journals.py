@@ -238,6 +238,17 @@ def test_a_message_names_file_line_field_rule_and_value(full, tmp_path, field, t
     assert re.search(rf"journal: .*wrong\.jsonl is damaged in line 5: {words}", str(message)), message
 
 
+def test_a_name_that_is_twice_in_an_older_line_is_refused(full, tmp_path):
+    """JSON readers take the last of two values, so a line that was written in part over another one would be read."""
+    data, header, whole = full
+    lines = unsealed(data).splitlines()
+    path = tmp_path / "twice.jsonl"
+    for at, extra in ((0, b'"seed":1'), (2, b'"state":"ok"'), (2, b'"params":{"units":2,"units":3,"lr":0.01}')):
+        put(path, b"\n".join([*lines[:at], lines[at][:-1] + b"," + extra + b"}", *lines[at + 1 :], b""]))
+        message = refused(path, header, whole, metrics=("accuracy", "loss"))
+        assert f"line {at + 1}: it must be one JSON object (a name is there twice)" in str(message)
+
+
 @pytest.mark.parametrize("old", [False, True], ids=["sealed", "old"])
 def test_lines_that_are_doubled_or_of_another_run_are_found(small, tmp_path, old):
     data, header, whole = small

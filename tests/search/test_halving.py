@@ -46,8 +46,9 @@ def test_successive_halving_against_the_definition(direction, n_trials, min_epoc
     assert run.pruned == ok - survivors
 
 
-def test_the_next_best_go_up_where_all_that_were_promoted_diverge():
-    """Of 9 trials, the best 3 diverge at once after the first rung; the next 3 get to the end, or 1 of them."""
+@pytest.mark.parametrize("first_bad", [3, 9], ids=["in the middle", "at the end"])
+def test_the_next_best_go_up_where_all_that_were_promoted_diverge(first_bad):
+    """Of 9 trials, the best 3 diverge after the first rung or on the last one; the next 3 get further, or 1 of them."""
     for make, expected in ((SuccessiveHalving, {3: 6, 9: 1}), (ASHA, None)):
         strategy, schedule = Random(), make()
         strategy.begin(SPACE, 0, "min")
@@ -56,14 +57,14 @@ def test_the_next_best_go_up_where_all_that_were_promoted_diverge():
         while (job := schedule.next()) is not None:
             jobs[job.stop] += 1
             rank = 4 * job.number % 9
-            good = job.stop == 1 or rank > 2
+            good = job.stop < first_bad or rank > 2
             schedule.done(job, JobOutcome("ok", rank, job.stop) if good else JobOutcome("diverged", None, job.start))
             if good and job.stop == 9:
                 final.append(rank)
         assert schedule.finished
         assert schedule.settled() == list(range(9))
         assert final == [3]
-        assert expected is None or {stop: jobs[stop] for stop in expected} == expected
+        assert first_bad == 9 or expected is None or {stop: jobs[stop] for stop in expected} == expected
 
 
 def test_hyperband_brackets_are_the_papers():
@@ -226,6 +227,23 @@ def test_asha_never_waits_for_a_rung():
         schedule.done(job, JobOutcome("ok", job.params["x"], job.stop))
     assert schedule.finished
     assert schedule.settled() == list(range(9))
+
+
+def test_asha_looks_at_higher_rungs_again_where_a_trial_goes_up_without_training():
+    """A trial that has ended by itself goes up at once, and makes the rung above large enough for another one."""
+    strategy, schedule = Random(), ASHA(min_epochs=2, factor=2)
+    strategy.begin(SPACE, 0, "min")
+    schedule.begin(strategy, 9, 8, "min", 1)
+    jobs, scores = [], [0.1, 0.2, 0.9, 0.8]
+    for _ in range(5):
+        jobs.append(job := schedule.next())
+        epochs = 1 if job.number == 1 else job.stop  # the second trial stops early
+        schedule.done(job, JobOutcome("ok", scores[job.number], epochs))
+    begun = [(job.number, job.start, job.stop) for job in jobs]
+    assert begun == [(0, 0, 2), (1, 0, 2), (0, 2, 4), (2, 0, 2), (3, 0, 2)]
+    # Two of four are promoted from the first rung, the second of them at once; then one of two from the rung above.
+    job = schedule.next()
+    assert (job.number, job.start, job.stop) == (0, 4, 8)
 
 
 def test_asha_says_that_it_is_not_repeatable():

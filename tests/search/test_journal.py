@@ -195,6 +195,15 @@ def test_other_data_or_arguments_of_fit_are_another_search(tmp_path):
             search(path, resume=True).fit(arguments[0], arguments[1], epochs=arguments[2], batch_size=16)
 
 
+@pytest.mark.parametrize("shown", [(0, 2), (2, 0), (None, 0), (2, None)])
+def test_what_is_shown_is_no_other_search(tmp_path, shown):
+    path, (x, y) = tmp_path / "j.jsonl", two_classes()
+    given = [{} if verbose is None else {"verbose": verbose} for verbose in shown]
+    before = search(path, n_trials=2).fit(x, y, epochs=2, **given[0])
+    same(before, search(path, n_trials=2, resume=True).fit(x, y, epochs=2, **given[1]))
+    assert len(lines(path)) == 7, "a header and six folds, none of them twice"
+
+
 def test_more_trials_may_be_asked_for(tmp_path):
     path = tmp_path / "j.jsonl"
     run(path)

@@ -102,6 +102,18 @@ def test_standard_is_scikit_learns(shape, rng):
     assert ours.transform(x).dtype == np.float32
 
 
+@pytest.mark.parametrize("power", [-1000, -600, -520, 500, 560, 1020])
+def test_standard_scales_numbers_whose_squares_float64_does_not_hold(power, rng):
+    """A power of two changes no digit, so the result is that of the numbers without it."""
+    x = np.column_stack([rng.normal(size=9), 1.0 + rng.uniform(size=9), np.full(9, 1.5)])
+    expected = (x[:, :2] - x[:, :2].mean(axis=0)) / x[:, :2].std(axis=0)
+    found = Standard().fit_transform(np.ldexp(x, power))
+    np.testing.assert_allclose(found[:, :2], expected, rtol=1e-6, atol=1e-7)
+    assert not found[:, 2].any()
+    kept, both = Standard().fit(np.column_stack([x, np.ldexp(x, power)])), Standard().fit(x)
+    assert same([kept.mean[:3], kept.scale[:3]], [both.mean, both.scale]), "other columns stay as they were"
+
+
 def test_standard_makes_constant_columns_zero():
     x = np.full((1000, 2), 0.1, np.float32)
     x[:, 1] = 1e-30 * np.arange(1000)

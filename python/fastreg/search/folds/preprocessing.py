@@ -22,6 +22,10 @@ from fastreg.search.folds.cross_validation import Rows, take
 __all__ = ["Chain", "Standard", "resolve"]
 
 
+# A deviation whose square is a normal number of float64, with all its digits.
+_LEAST = 1e-150
+
+
 class Standard:
     r"""Scales each feature to mean 0 and variance 1 over the rows it was fitted on; a constant feature becomes 0.
 
@@ -61,11 +65,10 @@ class Standard:
             row = int(np.argmin(np.isfinite(values[:, column])))
             place = where(row, column, labels(x))
             raise ValueError(f"Standard: x must be finite numbers, got NaN or infinity in {place}")
-        self.mean = values.mean(axis=0)
-        deviation = values.std(axis=0)
         # A constant column's deviation is rounding noise, not always 0.
         constant = values.min(axis=0) == values.max(axis=0)
-        self.scale = np.where(constant, np.inf, deviation)
+        mean, deviation = _moments(values, ~constant)
+        self.mean, self.scale = mean, np.where(constant | (deviation == 0.0), np.inf, deviation)
         return self
 
     def transform(self, x: object) -> NDArray[np.float32]:
@@ -81,6 +84,21 @@ class Standard:
     def fit_transform(self, x: object, y: object = None) -> NDArray[np.float32]:
         """``fit`` and then ``transform`` of the same rows."""
         return self.fit(x, y).transform(x)
+
+
+def _moments(
+    values: NDArray[np.float64], varies: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and deviation of each column. ``varies`` says in which there are different values."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = values.mean(axis=0), values.std(axis=0)
+    # Columns whose sums or squares are beyond the range of float64 are divided by their largest value first.
+    beyond = ~np.isfinite(mean) | ~np.isfinite(deviation) | (varies & (deviation < _LEAST))
+    if beyond.any():
+        largest = np.abs(values[:, beyond]).max(axis=0)
+        parts = values[:, beyond] / largest
+        mean[beyond], deviation[beyond] = parts.mean(axis=0) * largest, parts.std(axis=0) * largest
+    return mean, deviation
 
 
 class Chain:

@@ -100,6 +100,41 @@ def test_going_on_after_a_stop_is_never_having_stopped():
     assert same_bits(state(model), state(whole))
 
 
+class Breaks(callbacks.Callback):
+    """Ends a run in the middle of its second epoch."""
+
+    def __init__(self):
+        self.signal, self.step = callbacks.StopSignal(), 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        if self.step == 10:  # an epoch has 7 steps
+            self.signal.set()
+
+
+RULES = {
+    "adam": lambda: fr.optimizers.Adam(0.05),
+    "nadam": lambda: fr.optimizers.Nadam(0.05),
+    "accumulated": lambda: fr.optimizers.Adam(0.05, gradient_accumulation_steps=4),
+    "averaged": lambda: fr.optimizers.RMSprop(0.05, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=3),
+    "schedule free": lambda: fr.optimizers.ScheduleFreeAdamW(0.05),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_optimizer_counts_no_step_of_an_epoch_that_is_undone(rule):
+    """The second step of Adam moves otherwise than its tenth: the run goes on as one that was never broken off."""
+    broken, whole = (tutorial(optimizer=RULES[rule]()) for _ in range(2))
+    breaks = Breaks()
+    history = broken.fit(X, Y, epochs=3, verbose=0, callbacks=[breaks, breaks.signal])
+    assert (history.stopped_by, history.epoch) == ("stop_signal", [0])
+    whole.fit(X, Y, epochs=1, verbose=0)
+    assert same_bits(state(broken), state(whole))
+    for model in (broken, whole):
+        model.fit(X, Y, epochs=3, initial_epoch=1, verbose=0)
+    assert same_bits(state(broken), state(whole))
+
+
 def test_one_signal_ends_fits_in_many_threads():
     signal, models = callbacks.StopSignal(), [tutorial() for _ in range(3)]
     histories = [None] * 3

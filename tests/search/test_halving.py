@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from fractions import Fraction
 
 import pytest
 from fastreg.search import ASHA, Hyperband, Random, SuccessiveHalving
@@ -96,7 +97,11 @@ def test_hyperband_shares_out_its_trials(n_trials):
     weights = [n for n, _ in Hyperband().brackets(81)]
     shares = [n for n, _ in Hyperband().brackets(81, n_trials)]
     assert sum(shares) == n_trials
-    assert all(abs(share - n_trials * weight / sum(weights)) < 1 for share, weight in zip(shares, weights, strict=True))
+    exact = [Fraction(n_trials * weight, sum(weights)) for weight in weights]
+    assert all(abs(share - quota) < 1 for share, quota in zip(shares, exact, strict=True))
+    raised = [quota % 1 for share, quota in zip(shares, exact, strict=True) if share > quota]
+    others = [quota % 1 for share, quota in zip(shares, exact, strict=True) if share <= quota]
+    assert min(raised, default=1) >= max(others), "one more for the largest remainders"
 
 
 @each_direction
@@ -244,6 +249,19 @@ def test_asha_looks_at_higher_rungs_again_where_a_trial_goes_up_without_training
     # Two of four are promoted from the first rung, the second of them at once; then one of two from the rung above.
     job = schedule.next()
     assert (job.number, job.start, job.stop) == (0, 4, 8)
+
+
+@each_direction
+@pytest.mark.parametrize("score", [-5.0, 5.0])
+@pytest.mark.parametrize("state", ["diverged", "failed", "unscored"])
+def test_a_bad_trial_of_asha_ranks_last(direction, score, state):
+    strategy, schedule = Random(), ASHA(min_epochs=1, factor=2)
+    strategy.begin(SPACE, 0, direction)
+    schedule.begin(strategy, 9, 2, direction, 1)
+    schedule.done(schedule.next(), JobOutcome(state, None, 1))
+    schedule.done(schedule.next(), JobOutcome("ok", score, 1))
+    job = schedule.next()
+    assert (job.number, job.start, job.stop) == (1, 1, 2), "it is the best of two, whatever its score"
 
 
 def test_asha_says_that_it_is_not_repeatable():

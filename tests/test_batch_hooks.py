@@ -165,6 +165,26 @@ def test_an_exception_loses_nothing(hook, error):
     fit(net, 1)
 
 
+@pytest.mark.parametrize("hook", ["on_train_batch_begin", "on_train_batch_end", "on_epoch_end", "on_test_batch_begin",
+                                  "on_test_batch_end", "on_test_begin", "on_test_end"])
+def test_an_exception_leaves_the_weights_of_the_last_step(hook):
+    net, calls, last = model(), [], []
+    net.build(10)
+    start = net.get_weights()
+
+    def fail(*_):
+        calls.append(1)
+        if len(calls) == 2:
+            last.extend([net.get_weights(), net._core.trainer.step])
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fit(net, 20, [callbacks.LambdaCallback(**{hook: fail})], validation_data=(X[:40], Y[:40]))
+    assert not same_bits(last[0], start)
+    assert same_bits(net.get_weights(), last[0])
+    assert net._core.trainer.step == last[1] > 0
+
+
 def test_batches_are_not_observed_without_a_hook(monkeypatch):
     monkeypatch.setattr("fastreg.model.run.Run.on_batch", lambda *_: pytest.fail("Python was called after a step"))
     monkeypatch.setattr("fastreg.model.run.scored", lambda *_: pytest.fail("Python validated"))

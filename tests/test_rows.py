@@ -21,7 +21,8 @@ CHOICES = {
 
 
 def softmax(**keywords):
-    stack = [layers.Dense(9, activation="relu"), layers.BatchNormalization(), layers.Dropout(0.3),
+    first = layers.Dense(9, activation="relu", kernel_regularizer="l2", activity_regularizer="l2")
+    stack = [first, layers.BatchNormalization(), layers.Dropout(0.3),
              layers.Dense(3, activation="softmax")]
     return compiled(stack, loss="sparse_categorical_crossentropy", metrics=["accuracy"], n_features=6, **keywords)
 

@@ -94,6 +94,20 @@ def test_a_trial_told_twice_counts_at_both_budgets():
     ]
 
 
+def test_a_proposal_that_the_constraint_refuses_does_not_stay_a_running_trial():
+    """What the sampler proposed and the constraint refused is over, for samplers that keep away from running trials."""
+    space = Space({"x": Uniform(0, 1)}, constraint=lambda params: params["x"] < 0.3)
+    strategy = begun(Bayesian, space)
+    for number in range(8):
+        params = strategy.ask(number)
+        running = [trial for trial in strategy._study.get_trials() if trial.state.name == "RUNNING"]
+        assert [trial.params for trial in running] == [params]
+        strategy.tell(number, params, params["x"], "ok", None)
+    states = [trial.state.name for trial in strategy._study.get_trials()]
+    assert states.count("COMPLETE") == 8
+    assert set(states) == {"COMPLETE", "FAIL"}, "none was refused"
+
+
 def test_bayesian_refuses_a_point_outside_the_space():
     strategy = begun(Bayesian, Space({"x": Uniform(0, 1)}))
     with pytest.raises(ValueError, match="parameters of trial 3 are no point of the space"):

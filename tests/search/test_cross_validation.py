@@ -158,7 +158,8 @@ def test_groups_with_an_int_and_a_share():
 
 @pytest.mark.parametrize("n", [20, 23])
 @pytest.mark.parametrize(
-    "options", [{}, {"gap": 2}, {"test_size": 2}, {"max_train_size": 5}, {"gap": 1, "test_size": 3}], ids=str
+    "options", [{}, {"gap": 2}, {"test_size": 2}, {"max_train_size": 5}, {"gap": 1, "test_size": 3},
+                {"gap": 2, "max_train_size": 3}], ids=str
 )
 def test_time_series_is_scikit_learns(n, options):
     ours = rows_of(cv.make_folds(cv.TimeSeriesSplit(4, **options), None, np.zeros(n), seed=3))
@@ -389,3 +390,26 @@ def test_stratified_groups_that_cannot_be():
         cv.StratifiedGroupKFold(1)
     whole = cv.make_folds(cv.StratifiedGroupKFold(3), None, np.repeat([0, 1], 6), groups=groups, classes=True)
     assert sorted(len(test) for _, test in whole) == [4, 4, 4], "no part stays empty"
+
+
+@pytest.mark.filterwarnings("ignore:cv. fold")  # a group may have all rows of a class
+@given(seed=st.integers(0, 2**32), k=st.integers(2, 6), more=st.integers(0, 2))
+@settings(max_examples=60, deadline=None)
+def test_no_part_of_few_stratified_groups_is_empty(seed, k, more):
+    """One group has nearly all rows, and the shares of the classes would be most even if others were put together."""
+    rng = np.random.default_rng(seed)
+    groups = np.concatenate([np.arange(k + more), np.zeros(30, np.int64)])
+    y = np.concatenate([rng.integers(0, 2, k + more), np.tile([0, 1], 15)])
+    pairs = cv.make_folds(cv.StratifiedGroupKFold(k), None, y, groups=groups, seed=seed, classes=True)
+    assert len(pairs) == k
+    assert_partition(pairs, len(y))
+    assert all(len(test) for _, test in pairs)
+
+
+def test_groups_may_be_labels_of_several_types():
+    labels = [None, "a", 1, 2.5, (1, 2)]
+    array = np.empty(60, object)
+    array[:] = [labels[g % 5] for g in GROUPS]
+    pairs = cv.make_folds(cv.GroupKFold(5), None, Y, groups=array)
+    scored = [list({str(label) for label in array[test]}) for _, test in pairs]
+    assert sorted(scored) == sorted([str(label)] for label in labels)

@@ -213,11 +213,9 @@ def _even_parts(counts: NDArray[np.float64], k: int, rng: np.random.Generator) -
     filled, rows = np.zeros((k, counts.shape[1])), np.zeros(k)
     part_of = np.empty(len(counts), np.int64)
     order = drawn[np.argsort(-counts[drawn].std(axis=1), kind="stable")]
-    for left, group in zip(range(len(order), 0, -1), order, strict=True):
-        empty = np.flatnonzero(rows == 0)
-        may = empty if left <= len(empty) else np.arange(k)  # no part may stay empty
+    for group in order:
         spreads = []
-        for part in may:
+        for part in range(k):  # an empty one is never worse than another, so that none stays empty
             after = filled.copy()
             after[part] += shares[group]
             spreads.append((round(float(after.std(axis=0).mean()), 12), rows[part], part))
@@ -431,7 +429,7 @@ def _group_codes(groups: object, n: int) -> Labels | None:
     if array.shape != (n,):
         raise ValueError(f"groups: must have shape ({n},), one label for each row, got {array.shape}")
     if array.dtype.kind == "O":
-        array = array.astype(str)
+        array = np.array([str(label) for label in array])
     return np.unique(array, return_inverse=True)[1].astype(np.int64)
 
 

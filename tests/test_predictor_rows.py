@@ -134,6 +134,25 @@ def test_out_may_overlap_what_is_not_float32(p, step):
     assert out.tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("transposed", [False, True], ids=["rows", "columns"])
+@pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 1.0])
+@pytest.mark.parametrize("backwards", [False, True], ids=["", "backwards"])
+@pytest.mark.parametrize("type_", ["f8", "i4", "f2"])
+def test_out_may_be_any_part_of_many_rows(p, type_, transposed, place, backwards):
+    """So many that they are converted in several parts: what is written must not be rows that are still to be read."""
+    n = 30_000
+    memory = np.zeros(n * COLS, type_)
+    x = memory.reshape(COLS, n).T if transposed else memory.reshape(n, COLS)
+    x = x[::-1] if backwards else x
+    x[...] = values(type_, n)
+    expected = p(x.copy())
+    floats, size = memory.view(np.float32), n * p.n_outputs
+    begin = int(place * (len(floats) - size))
+    out = floats[begin : begin + size].reshape(n, -1)
+    assert p(x, out=out) is out
+    assert out.tobytes() == expected.tobytes()
+
+
 @pytest.mark.parametrize("type_", ["f8", "i4"])
 def test_threads_change_no_bit(type_):
     model, x = chain(), values(type_, 20_000)

@@ -300,13 +300,14 @@ random = np.random.default_rng(0)
 z = random.normal(size=(500, 70)).astype("f")
 errors = {}
 for shift in (0.0, 0.3, 2.0, 15.0, 1000.0):
-    for kind in ("Normalization", "BatchNormalization", "Rescaling"):
+    for kind in ("Normalization", "BatchNormalization", "Rescaling", "Two"):
         x = (z + shift).astype("f")
         first = {"Normalization": layers.Normalization, "BatchNormalization": layers.BatchNormalization,
-                 "Rescaling": lambda: layers.Rescaling(1.0, offset=-shift)}[kind]()
-        if kind == "Normalization":
+                 "Two": layers.Normalization, "Rescaling": lambda: layers.Rescaling(1.0, offset=-shift)}[kind]()
+        if kind in ("Normalization", "Two"):
             first.adapt(x)
-        model = fr.Sequential([fr.Input((70,)), first, layers.Dense(131, "relu"), layers.Dense(1)], seed=0)
+        scaled = [layers.Rescaling(1.0)] if kind == "Two" else []
+        model = fr.Sequential([fr.Input((70,)), *scaled, first, layers.Dense(131, "relu"), layers.Dense(1)], seed=0)
         if kind == "BatchNormalization":
             mean, variance = x.mean(0), x.var(0)
             model.set_weights([np.ones(70, "f"), np.zeros(70, "f"), mean, variance, *model.get_weights()[4:]])
@@ -322,7 +323,7 @@ print(json.dumps(errors))
 def test_what_is_far_from_zero_is_normalised_before_it_is_rounded(unit):
     """A frozen model folds a normalisation into the product behind it only where that costs little precision."""
     errors = last_json(run_program(FAR, env=environment(unit)))
-    assert len(errors) == 30
+    assert len(errors) == 40
     for name, error in errors.items():
         _, shift, word = name.split()
         # float32 itself has lost digits of what is 1,000 deviations away

@@ -1,6 +1,7 @@
 """Descriptions as the compiled module takes them: a dict is read as the JSON text that ``json.dumps`` makes of it."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -33,6 +34,24 @@ def trained(network: object, training: object) -> list[np.ndarray]:
     data = {"x": x, "y": y, "sample_weight": None, "rows": None}
     trainer.fit(data, None, batch_size=4, epochs=2, shuffle=True, rates=np.array([1e-3]))
     return made.get_weights()
+
+
+def test_moments_are_set_as_a_whole() -> None:
+    network = _core.Network(NETWORK)
+    trainer = _core.Trainer(network, TRAINING)
+    moments = {name: value + 1.0 for name, value in trainer.get_moments().items()}
+    name, array = next(iter(moments.items()))
+    others = {key: value for key, value in moments.items() if key != name}
+    for wrong, words in (
+        (others, f"moments: {name} is missing"),
+        ({**moments, "optimizer.m.other": array}, f"moments must be {len(moments)} arrays, got {len(moments) + 1}"),
+        ({**others, f"{name}s": array}, f"moments: {name} is missing"),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+            trainer.set_moments(wrong)
+        assert not any(value.any() for value in trainer.get_moments().values()), "none was set"
+    trainer.set_moments(moments)
+    assert all((value == 1.0).all() for value in trainer.get_moments().values())
 
 
 def nested(depth: int) -> list:

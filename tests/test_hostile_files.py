@@ -314,6 +314,23 @@ except ValueError as error:
     assert 0 < int(run_program(program, path, timeout=30).stdout) < 3000
 
 
+def test_tensors_of_other_programs_may_be_in_any_order(tmp_path):
+    """Those without values, which begin where others do, as well; a name that sorts behind says nothing."""
+    parts = {"b": ([2], 0, 8), "a": ([0], 0, 0), "d": ([3], 8, 20), "e": ([0, 4], 20, 20), "c": ([5, 0], 8, 8)}
+    values = np.arange(5, dtype=np.float32)
+    path = tmp_path / "parts.safetensors"
+    for names in ("bdace", "ecdab", "abcde", "edcba"):
+        entries = {n: dict(zip(("dtype", "shape", "data_offsets"), ("F32", parts[n][0], parts[n][1:]), strict=True))
+                   for n in names}
+        path.write_bytes(assemble({"__metadata__": {"fastreg": "{}"}, **entries}, values.tobytes()))
+        reader = fr._core.ModelReader(bytes(path))
+        read = {name: reader.read(place, 0, int(np.prod(shape)))
+                for place, (name, shape) in enumerate(reader.shapes.items())}
+        assert {name: shape for name, shape in reader.shapes.items()} == {n: tuple(parts[n][0]) for n in parts}
+        assert read["b"].tolist() == [0.0, 1.0]
+        assert read["d"].tolist() == [2.0, 3.0, 4.0]
+
+
 def test_every_message_names_the_file(small, tmp_path):
     path = tmp_path / "broken.safetensors"
     path.write_bytes(b"not a model")

@@ -42,9 +42,13 @@ def test_closed_forms(mode):
 
 def test_the_oracle_has_the_gradient_of_its_value(rng):
     for mode in MODES:
-        penalty, w, d = Orthogonality(2.0, mode), rng.normal(size=(5, 7)), rng.normal(size=(5, 7))
-        slope = (penalty.value(w + 1e-6 * d) - penalty.value(w - 1e-6 * d)) / 2e-6
-        assert slope == pytest.approx((penalty.gradient(w) * d).sum(), rel=1e-6)
+        for scale in (1.0, 3e-8, 3e-10):  # of one row and one column
+            penalty, w, d = Orthogonality(2.0, mode), rng.normal(size=(5, 7)), rng.normal(size=(5, 7))
+            for values in (w, d):
+                values[2] *= scale
+                values[:, 3] *= scale
+            slope = (penalty.value(w + 1e-6 * d) - penalty.value(w - 1e-6 * d)) / 2e-6
+            assert slope == pytest.approx((penalty.gradient(w) * d).sum(), rel=1e-6)
 
 
 OPTIMIZERS = {
@@ -66,6 +70,25 @@ def test_a_training_of_fifty_steps(optimizer, mode, rng):
     np.testing.assert_allclose(history["val_loss"][-1], net.evaluate(x, y), rtol=1e-4)
     for mine, oracle in zip(model.get_weights(), net.get_weights(), strict=True):
         np.testing.assert_allclose(mine, oracle, rtol=1e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("size", [1e-20, 3e-8, 5e-7, 1.0])
+def test_the_gradient_of_a_vector_of_any_length(size, mode, rng):
+    """A vector below 1e-7 is divided by that, as in Keras, so its gradient has a part along the vector, too."""
+    kernel = rng.normal(size=(4, 4)).astype(np.float32)
+    kernel[2] *= np.float32(size / np.linalg.norm(kernel[2]))
+    kernel = kernel if mode == "rows" else kernel.T.copy()
+    expected = Orthogonality(1.0, mode).gradient(kernel.astype(np.float64))
+    rate = 0.1 * float(np.abs(kernel).max() / np.abs(expected).max())
+    penalty = regularizers.OrthogonalRegularizer(1.0, mode)
+    model = fr.Sequential([layers.Dense(4, kernel_regularizer=penalty)], seed=0)
+    model.compile(optimizers.SGD(rate), "mse")
+    model.build(4)
+    model.set_weights([kernel, np.zeros(4)])
+    model.fit(np.zeros((1, 4)), np.zeros((1, 4)), verbose=0)
+    moved = (kernel.astype(np.float64) - model.get_weights()[0]) / rate
+    np.testing.assert_allclose(moved, expected, rtol=1e-4, atol=1e-6 * float(np.abs(kernel).max()) / rate)
 
 
 def test_it_makes_columns_orthogonal():

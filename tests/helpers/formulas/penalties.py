@@ -44,7 +44,8 @@ class Orthogonality(NamedTuple):
         signs = np.sign(u @ u.T)
         np.fill_diagonal(signs, 0.0)
         g = 2.0 * self.factor / (n * (n - 1)) * signs @ u if n > 1 else 0.0 * u
-        d = (g - (g * u).sum(axis=1, keepdims=True) * u) / norms
+        along = np.where(norms > 1e-7, (g * u).sum(axis=1, keepdims=True), 0.0)  # a shorter one is divided by 1e-7
+        d = (g - along * u) / norms
         return d if self.mode == "rows" else d.T
 
 

@@ -326,7 +326,7 @@ def test_tensors_of_other_programs_may_be_in_any_order(tmp_path):
         reader = fr._core.ModelReader(bytes(path))
         read = {name: reader.read(place, 0, int(np.prod(shape)))
                 for place, (name, shape) in enumerate(reader.shapes.items())}
-        assert {name: shape for name, shape in reader.shapes.items()} == {n: tuple(parts[n][0]) for n in parts}
+        assert dict(reader.shapes) == {n: tuple(parts[n][0]) for n in parts}
         assert read["b"].tolist() == [0.0, 1.0]
         assert read["d"].tolist() == [2.0, 3.0, 4.0]
 

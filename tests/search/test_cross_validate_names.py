@@ -54,6 +54,21 @@ def test_scores_of_a_network_have_the_same_names(scoring):
     assert names[0] == names[1]
 
 
+def test_a_callable_that_returns_several_scores_is_called_as_often_as_one():
+    calls = {one: 0, two: 0}
+
+    def counted(scoring):
+        def scores(model, x, y):
+            calls[scoring] += 1
+            return scoring(model, x, y)
+
+        return scores
+
+    for scoring in calls:
+        cross_validate(network(), X, Y, cv=3, seed=0, scoring=counted(scoring))
+    assert calls[two] == calls[one] >= 3
+
+
 @pytest.mark.parametrize("scoring", [["accuracy"], {"mine": "accuracy"}, one], ids=stable_id)
 def test_one_score_of_a_list_is_one_score(scoring):
     options = {"cv": 3, "seed": 0, "epochs": 2}

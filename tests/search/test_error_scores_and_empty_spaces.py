@@ -40,7 +40,7 @@ class Odd(Failing):
 @pytest.mark.parametrize("error_score", [1.0, 0.75, 0.0, -1.0])
 @pytest.mark.parametrize("hows", [["ok", "fit"], ["fit", "ok"], ["ok", "odd"], ["odd", "fit"]], ids=str)
 def test_a_trial_that_fails_is_ranked_as_in_scikit_learn(hows, error_score):
-    options = {"cv": FOLDS, "error_score": error_score, "refit": False}
+    options = {"cv": FOLDS, "error_score": error_score, "refit": False, "return_train_score": True}
     ours = GridSearchCV(Odd(), {"how": hows}, **options).fit(X, Y)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn tells of failures by warnings
@@ -48,7 +48,8 @@ def test_a_trial_that_fails_is_ranked_as_in_scikit_learn(hows, error_score):
     assert ours.best_params_ == theirs.best_params_
     assert ours.best_score_ == pytest.approx(theirs.best_score_)
     assert ours.cv_results_["rank_test_score"].tolist() == theirs.cv_results_["rank_test_score"].tolist()
-    np.testing.assert_allclose(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
+    for key in ("mean_test_score", "mean_train_score"):
+        np.testing.assert_allclose(ours.cv_results_[key], theirs.cv_results_[key])
 
 
 @pytest.mark.parametrize("error_score", [float("nan"), 1.0, 0.0])

@@ -1,11 +1,14 @@
 """Preprocessing within a fold: fitted on the training rows only, once, and kept with the model."""
 
 import pickle
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from fastreg.search.folds.evaluation import Task, evaluate
-from fastreg.search.folds.preprocessing import Standard
+from fastreg.search.folds.preprocessing import Once, Standard
 from search_folds import PARAMS, X, Y, context, ok, same, seeded
 
 
@@ -91,6 +94,27 @@ def test_validation_data_are_transformed_too():
     assert result.history["val_loss"][-1] == result.model.evaluate(x, Y[:20], verbose=0)[0]
 
 
+def test_threads_wait_for_the_first_that_computes():
+    once, calls = Once(), []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def compute():
+        calls.append(threading.current_thread())
+        begun.set()
+        assert go_on.wait(60)
+        return object()
+
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(once.get, 0, compute)
+        assert begun.wait(60)
+        others = [pool.submit(once.get, 0, compute) for _ in range(3)]
+        assert once.get(1, lambda: "another key") == "another key", "nobody waits for another key"
+        time.sleep(0.2)
+        go_on.set()
+        assert len({id(one.result(60)) for one in (first, *others)}) == 1
+    assert len(calls) == 1
+
+
 @pytest.mark.parametrize("shape", [(20, 3), (500, 1)])
 def test_standard_is_scikit_learns(shape, rng):
     preprocessing = pytest.importorskip("sklearn.preprocessing")
@@ -115,12 +139,14 @@ def test_standard_scales_numbers_whose_squares_float64_does_not_hold(power, rng)
 
 
 def test_standard_makes_constant_columns_zero():
-    x = np.full((1000, 2), 0.1, np.float32)
+    x = np.full((1000, 2), 0.1)  # whose mean is not 0.1 in float64, nor its deviation 0
+    assert x[:, 0].std() > 0.0
     x[:, 1] = 1e-30 * np.arange(1000)
     z = Standard().fit_transform(x)
     assert (z[:, 0] == 0).all()
     assert z[:, 1].std() == pytest.approx(1)
     assert (Standard().fit(x).transform(x + 1)[:, 0] == 0).all()
+    assert not Standard().fit_transform(x.astype(np.float32))[:, 0].any()
     assert repr(Standard()) == "Standard()"
     with pytest.raises(ValueError, match="call fit before transform"):
         Standard().transform(x)

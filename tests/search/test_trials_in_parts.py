@@ -64,6 +64,31 @@ def test_a_callback_is_told_the_full_budget():
     assert in_parts == {number: at_once[number] for number in in_parts}
 
 
+class Ends(callbacks.Callback):
+    """Ends the training after an epoch, and does not care for later ones."""
+
+    def __init__(self, last):
+        self.last = last
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = self.model.stop_training or epoch == self.last
+
+
+@pytest.mark.parametrize("pruner", [SuccessiveHalving(), Hyperband(), ASHA()], ids=["halving", "hyperband", "asha"])
+@pytest.mark.parametrize("last", [0, 1, 2, 3, 8])
+def test_a_trial_that_a_callback_has_ended_does_not_go_on(last, pruner):
+    """Also where its end is that of a budget, which ends the call of fit at the same epoch."""
+    fit = {"epochs": 9, "batch_size": 16, "callbacks": [Ends(last)]}
+    at_once = whole_trials(made("dropout").fit(X, Y, **fit))
+    search = made("dropout", pruner=pruner, n_jobs=1).fit(X, Y, **fit)
+    assert {epochs for trial in search.trials_ for epochs in trial.epochs} <= set(range(1, last + 2))
+    in_parts = whole_trials(search)
+    assert in_parts
+    assert {number: scores for number, (scores, _) in in_parts.items()} == {
+        number: at_once[number][0] for number in in_parts
+    }
+
+
 def test_a_killed_search_ends_as_if_it_had_not_been(tmp_path):
     fit = {"epochs": 9, "batch_size": 16}
     options = {"pruner": SuccessiveHalving(), "n_jobs": 1, "resume": True}

@@ -53,6 +53,24 @@ def test_one_row_is_named_as_one():
         search.fit(X, Y)
 
 
+def test_outputs_that_are_not_finite_are_told_by_any_metric():
+    """The trial has diverged, although the score that ranks it is a number."""
+
+    def build(params):
+        model = fr.Sequential([fr.layers.Dense(1, "exponential", kernel_initializer="ones")])
+        model.compile(fr.optimizers.SGD(params["rate"]), "mse")
+        return model
+
+    x = np.ones((40, 1), np.float32)
+    x[3] = 1000.0
+    folds = [(np.arange(10, 40), np.arange(10))]
+    options = {"cv": folds, "seed": 0, "verbose": 0, "n_jobs": 1, "refit": False}
+    found = GridSearch(build, {"rate": [1e-3]}, scoring={"one": (lambda *_: 1.0, "max"), "loss": "loss"}, **options)
+    with pytest.raises(RuntimeError, match=r"the first, trial 0, diverged:\nthe model.s outputs are not finite"):
+        found.fit(x, np.ones(40))
+    assert GridSearch(build, {"rate": [1e-3]}, scoring=lambda *_: 1.0, **options).fit(x, np.ones(40)).best_score_ == 1.0
+
+
 @pytest.mark.filterwarnings("ignore:.*test scores are non-finite")
 def test_another_metric_that_is_undefined_is_a_gap_as_in_scikit_learn():
     search = GridSearchCV(LogisticRegression(), GRID, cv=FOLDS, scoring=BOTH, refit="accuracy")

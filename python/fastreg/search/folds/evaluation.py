@@ -267,7 +267,7 @@ def _take_error(context: Context, result: FoldResult, error: Exception) -> None:
     if isinstance(score, str):
         result.raised, result.state = error, "failed"
     elif not math.isnan(score):
-        result.state, result.model = "ok", None
+        result.state = "ok"
         result.scores = dict.fromkeys(context.scorers.names, score)
         result.train_scores = dict(result.scores) if context.return_train_score else None
 

@@ -275,3 +275,15 @@ def test_a_dict_does_not_know_its_epochs():
     for call in (fr.plots.learning_curves, fr.diagnosis.diagnose):
         with pytest.raises(ValueError, match=f"^{call.__name__}: .* each of its 10 epochs, got 3; the History"):
             call(history)
+
+
+@pytest.mark.parametrize("watching", [[], [callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None)]], ids=len)
+def test_a_run_without_epochs_has_the_keys(watching):
+    """So that what reads a history need not know how a run ended."""
+    signal = callbacks.StopSignal()
+    signal.set()
+    model, x, y, validation = overfitting()
+    options = {"verbose": 0, "validation_data": validation}
+    history = model.fit(x, y, epochs=3, callbacks=[signal, *watching], **options)
+    assert (history.epoch, history.validation_epoch, history.stopped_by) == ([], [], "stop_signal")
+    assert history.history == {key: [] for key in overfitting()[0].fit(x, y, **options).history}

@@ -192,7 +192,7 @@ class Run:
                     item._epoch_over()
             for backup in self._backups:
                 backup.write_epoch(epoch)
-            if not (last or self.model.stop_training or epoch + 1 == self.last):
+            if not (last or self.model.stop_training):
                 for item in self.own:
                     item.on_epoch_begin(epoch + 1, {})
         return bool(self.model.stop_training)
@@ -267,7 +267,7 @@ class Run:
 
     def _fill_history(self, result: _core.FitResult, validated: NDArray[np.uint8] | None) -> None:
         logs, history = result["logs"], self.history
-        if not self.own or len(history.epoch) != len(logs):
+        if not self.own or not len(logs) or len(history.epoch) != len(logs):
             added = {key: values for key, values in history.history.items() if key not in self.keys}
             columns = dict(zip(self.keys, logs.T.tolist(), strict=True))
             if validated is not None:

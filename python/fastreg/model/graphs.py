@@ -9,7 +9,6 @@ as the model has them, and how they are called. This module knows nothing of wei
 
 from __future__ import annotations
 
-import collections
 import functools
 import itertools
 import math
@@ -209,8 +208,6 @@ class _Writer:
         self.again = iter(range(first, first + layer.core_count)) if again else None
         made = layer.lower(self, values)
         self.again, self.path = around, path
-        if again and around is not None:
-            collections.deque(itertools.islice(around, layer.core_count), 0)
         return made
 
 

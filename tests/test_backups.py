@@ -56,6 +56,41 @@ def killed_at(epoch, step=None):
     return callbacks.LambdaCallback(on_epoch_begin=kill)
 
 
+@pytest.mark.parametrize("overwritten", [None, 3])
+def test_a_program_of_two_runs_that_is_killed_in_the_second_continues(overwritten, tmp_path):
+    """The first run, which the program does again, leaves averages as the weights; the backup has those to train on."""
+
+    def program(given):
+        averaged = optimizers.Adam(0.02, use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=overwritten)
+        net = compiled(tutorial_layers(), optimizer=averaged, seed=11, n_features=10)
+        fit(net, [])
+        return net, fit(net, given)
+
+    whole, expected = program([])
+    folder = tmp_path / "backup"
+    with pytest.raises(Killed):
+        program([killed_at(5), callbacks.BackupAndRestore(folder)])
+    parts, history = program([callbacks.LambdaCallback(), callbacks.BackupAndRestore(folder)])
+    assert history.epoch == [5, 6, 7]
+    assert history.history == {key: values[5:] for key, values in expected.history.items()}
+    assert same_bits(whole.get_weights(), parts.get_weights())
+
+
+def test_a_backup_of_more_epochs_than_are_wanted_trains_none(tmp_path):
+    x, y = blobs(83, 10, 2)
+    folder = tmp_path / "backup"
+    with pytest.raises(Killed):
+        fit(net_of(), [killed_at(6), callbacks.BackupAndRestore(folder)])
+    net, whole = net_of(), net_of()
+    history = net.fit(x, y, batch_size=16, epochs=4, validation_split=0.2, verbose=0,
+                      callbacks=[callbacks.LambdaCallback(), callbacks.BackupAndRestore(folder)])
+    assert (history.epoch, history.history["loss"]) == ([], [])
+    with pytest.raises(Killed):
+        fit(whole, [killed_at(6)])
+    assert same_bits(net.get_weights(), whole.get_weights()), "those of the backup"
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("epoch", [1, 4, 7])
 def test_a_killed_run_continues_bit_for_bit(name, epoch, tmp_path):

@@ -423,6 +423,16 @@ def test_terminate_on_nan_ends_without_an_error(before):
         net.fit(x, x[:, 0], epochs=9, verbose=0)
 
 
+@pytest.mark.parametrize("raising", [[True], [False, True], [True, False]], ids=str)
+def test_a_guard_that_is_to_raise_raises_beside_others(raising):
+    x = blobs(32, 3, 2)[0]
+    guards = [callbacks.TerminateOnNaN(raise_error=raises) for raises in raising]
+    net = compiled([layers.Dense(1)], loss="mse", optimizer=optimizers.SGD(1e12), n_features=3)
+    with pytest.raises(fr.DivergenceError) as caught:
+        net.fit(x, x[:, 0], epochs=9, verbose=0, callbacks=guards)
+    assert {guard.stopped_step for guard in guards} == {caught.value.step}
+
+
 def test_a_lambda_callback_takes_hooks_alone():
     with pytest.raises(TypeError, match=r"^LambdaCallback: on_epoch_ends is no hook of a callback .did you mean"):
         callbacks.LambdaCallback(on_epoch_ends=print)

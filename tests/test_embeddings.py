@@ -307,3 +307,13 @@ def test_masks_of_a_shared_dropout_differ(behind):
     model = fr.Model(a, layers.Dense(1, use_bias=False, kernel_initializer="ones")(y), seed=0)
     model.compile(optimizers.SGD(1e-30), "mse")
     assert max(model.fit(np.ones((1, 64)), np.zeros(1), epochs=5, verbose=0).history["loss"]) > 0
+
+
+@pytest.mark.parametrize("sizes", [(5, 3), (3, 5), (4, 3, 6)], ids=str)
+def test_an_input_that_several_tables_read_keeps_to_the_smallest(sizes):
+    a = fr.Input((2,))
+    model = fr.Model(a, layers.concatenate([layers.Flatten()(layers.Embedding(size, 2)(a)) for size in sizes]), seed=0)
+    assert model.predict([[0, 2], [1, 0]]).shape == (2, 4 * len(sizes))
+    for value in (3, 4, 5):
+        with pytest.raises(ValueError, match=rf"^x: must be integers in \[0, 3\), got {value} in row 1, column 0"):
+            model.predict([[0, 2], [value, 0]])

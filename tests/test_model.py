@@ -305,3 +305,14 @@ def test_bound_layers_compare_by_place_and_tell_when_they_are_gone():
     model.pop()
     with pytest.raises(ValueError, match="removed"):
         last.get_weights()
+
+
+@pytest.mark.parametrize("given", [{1: "dense"}, {0: "dense_1", 2: "dense"}, {2: "dense_2", 3: "dense_1"}], ids=str)
+def test_a_name_of_a_class_is_left_to_the_layer_that_was_given_it(given):
+    model = fr.Sequential([layers.Dense(1, name=given.get(i)) for i in range(4)])
+    model.build(2)
+    names = [layer.name for layer in model.layers]
+    assert len(set(names)) == 4
+    assert {i: names[i] for i in given} == given
+    assert [weight.path.split("/")[0] for weight in model.weights] == [name for name in names for _ in range(2)]
+    assert all(model.get_layer(name) == model.layers[i] for i, name in enumerate(names))

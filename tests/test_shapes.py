@@ -206,3 +206,29 @@ def test_layers_that_work_element_by_element_keep_the_width_that_the_core_finds(
     assert len(found) >= 5
     for name, layer in found.items():
         assert layer.output_shape((width,)) == (_core.layer_info(layer.to_config(), [width])[0],), name
+
+
+def test_an_output_may_be_an_input_in_another_shape(tmp_path):
+    """In C++ a change of shape is no layer, so that an output would be an input itself."""
+    entry = fr.Input((2, 3), name="a")
+    flat = layers.Flatten()(entry)
+    models = [
+        fr.Model(entry, flat),
+        fr.Model(entry, [flat, layers.Dense(1)(flat)], seed=0),
+        fr.Model(entry, [layers.Reshape((3, 2))(entry), layers.Reshape((6, 1))(entry)]),
+    ]
+    x = np.random.default_rng(0).normal(size=(5, 2, 3)).astype(np.float32)
+    for i, model in enumerate(models):
+        found = model.predict(x)
+        first = found[0] if isinstance(found, list) else found
+        np.testing.assert_array_equal(first.reshape(5, 6), x.reshape(5, 6))
+        if i == 2:
+            assert [one.shape for one in found] == [(5, 3, 2), (5, 6, 1)]
+        model.save(tmp_path / f"{i}.safetensors")
+        again = fr.load(tmp_path / f"{i}.safetensors").predict(x)
+        frozen = model.freeze()(x)
+        for other in (again, frozen):
+            for one, two in zip(*(part if isinstance(part, list) else [part] for part in (found, other)), strict=True):
+                np.testing.assert_array_equal(one, two)
+    models[1].compile("sgd", "mse")
+    models[1].fit(x, [x.reshape(5, 6), x[:, 0, :1]], verbose=0)

@@ -212,6 +212,23 @@ def test_a_time_limit_within_an_epoch_undoes_it():
     assert same_bits(state(model), before)
 
 
+def test_a_limit_counts_from_the_beginning_of_the_call():
+    """What takes longer than the limit before the first step leaves no time for one."""
+
+    class Slow:
+        shape, dtype, ndim = X.shape, X.dtype, 2
+
+        def __array__(self, dtype=None, copy=None):
+            time.sleep(0.3)
+            return X
+
+    model = tutorial()
+    start = model.get_weights()
+    history = model.fit(Slow(), Y, epochs=10**6, verbose=0, callbacks=[callbacks.TimeLimit(0.25)])
+    assert (history.epoch, history.stopped_by) == ([], "time_limit")
+    assert same_bits(model.get_weights(), start)
+
+
 def test_every_fit_has_its_own_limit():
     limit = callbacks.TimeLimit(0.1)
     for _ in range(2):

@@ -76,6 +76,21 @@ def test_a_program_of_two_runs_that_is_killed_in_the_second_continues(overwritte
     assert same_bits(whole.get_weights(), parts.get_weights())
 
 
+@pytest.mark.parametrize("patience", [2, 99])
+@pytest.mark.parametrize("restores", [False, True])
+def test_early_stopping_says_the_same_beside_a_backup(patience, restores, tmp_path, capsys):
+    """Python judges then, and in C++ otherwise."""
+    told = []
+    for beside in ([], [callbacks.BackupAndRestore(tmp_path / "backup")]):
+        stopping = callbacks.EarlyStopping("loss", mode="max", patience=patience, verbose=1,
+                                           restore_best_weights=restores)
+        fit(net_of(), [stopping, *beside])
+        told.append((capsys.readouterr().err, stopping.stopped_epoch, stopping.best_epoch))
+    assert told[0] == told[1]
+    assert ("early stopping" in told[0][0]) == (patience == 2)
+    assert ("Restored the weights of epoch 1 (" in told[0][0]) == restores
+
+
 def test_a_backup_of_more_epochs_than_are_wanted_trains_none(tmp_path):
     x, y = blobs(83, 10, 2)
     folder = tmp_path / "backup"

@@ -248,6 +248,19 @@ def test_a_checkpoint_between_batches(tmp_path):
     assert {file.stem for file in tmp_path.iterdir()} == {f"{epoch}-{batch}" for epoch, batch in counted}
 
 
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_a_value_that_is_no_number_is_never_the_best(mode, tmp_path):
+    values = [np.nan, 3.0, np.nan, 4.0, 2.0]
+    given = iter(values)
+    net = compiled([layers.Dense(1)], loss="mse", n_features=3, metrics=[lambda t, y: next(given)])
+    saves = callbacks.ModelCheckpoint(tmp_path / "{epoch}.safetensors", "<lambda>", save_best_only=True, mode=mode)
+    falls = callbacks.ReduceLROnPlateau("<lambda>", mode=mode, patience=99)
+    net.fit(np.ones((4, 3)), np.ones(4), epochs=5, verbose=0, callbacks=[saves, falls])
+    better = [2, 5] if mode == "min" else [2, 4]
+    assert sorted(int(file.stem) for file in tmp_path.iterdir()) == better
+    assert saves.best == falls.best == values[better[-1] - 1]
+
+
 @pytest.mark.parametrize("weights_only", [False, True])
 def test_a_value_whose_file_could_not_be_written_is_not_the_best(weights_only, tmp_path):
     net, x, y, _ = overfitting()

@@ -358,3 +358,11 @@ def test_a_call_that_reads_nothing_is_refused(call, tmp_path):
     path.write_bytes(assemble(described(header, structure=structure), payload))
     with pytest.raises(ValueError, match=r"parts\.safetensors: structure: a call must read a value at least, got \["):
         fr.load(str(path))
+
+
+def test_a_variance_below_zero_is_refused(small):
+    path, header, payload = small
+    begin = header["layers.1.moving_variance"]["data_offsets"][0]
+    path.write_bytes(assemble(header, payload[:begin] + struct.pack("<f", -1e-3) + payload[begin + 4 :]))
+    with pytest.raises(ValueError, match=r"small\.safetensors: .*layers\.1\.moving_variance must be >= 0, got -0\.001"):
+        fr.load(str(path))

@@ -105,6 +105,14 @@ def test_a_metric_without_rows(name):
     np.testing.assert_array_equal(np.unique(made(t, y)), expected)
 
 
+def test_rows_without_weight_do_not_count_for_a_function():
+    made = metrics.MeanMetricWrapper(lambda t, y: y - t)
+    y = np.array([[1.0, 3.0], [np.nan, 0.0], [5.0, 5.0], [np.inf, 0.0]])
+    assert made(np.zeros((4, 2)), y, [1.0, 0.0, 3.0, 0.0]) == pytest.approx((2.0 + 3 * 5.0) / 4.0)
+    made.reset_state()
+    assert made(np.zeros((4, 2)), y, np.zeros(4)) == 0.0
+
+
 @pytest.mark.parametrize("name", METRIC_CASES)
 def test_rows_without_weight_do_not_count(name):
     """Not even if their outputs are no numbers."""

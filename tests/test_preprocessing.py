@@ -34,6 +34,9 @@ def test_robust_statistics_of_a_feature_that_is_mostly_zero_are_its_deviation():
     norm.adapt(x)
     np.testing.assert_array_equal(norm.mean[1:], [0.0, 4.0])
     np.testing.assert_allclose(norm.variance[1:], [0.1 * 0.9, 0.0], rtol=1e-6)
+    alone = layers.Normalization(robust=True)
+    alone.adapt(x[:, :1])
+    assert norm.variance[0] == alone.variance[0] != np.float32(x[:, 0].var()), "what another feature is does not matter"
     whole = layers.Normalization(axis=None, robust=True)
     whole.adapt(x[:, 1])
     np.testing.assert_allclose([whole.mean[0], whole.variance[0]], [0.0, 0.1 * 0.9], rtol=1e-6)

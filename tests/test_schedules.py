@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import pickle
+from fractions import Fraction
 
 import fastreg as fr
 import numpy as np
@@ -218,3 +219,18 @@ schedules.Constant
 print(json.dumps([name for name in sys.modules if "fastreg.schedules." in name]))
 """
     assert last_json(run_program(program)) == ["fastreg.schedules.base"]
+
+
+@pytest.mark.parametrize("growth", [1.25, 1.5, 2.0, 3.0, 4.0])
+@pytest.mark.parametrize("first", [1, 3, 4, 5, 7, 64, 1000])
+def test_a_restart_begins_with_its_own_step(growth, first):
+    """Whichever way the logarithm that finds the period is rounded: in whole numbers and fractions, without one."""
+    schedule = schedules.CosineDecayRestarts(1.0, first, t_mul=growth)
+    begin, length = Fraction(0), Fraction(first)
+    while begin < 2**53:
+        if begin.denominator == 1:
+            assert schedule(int(begin)) == pytest.approx(1.0, abs=1e-12), f"step {begin}"
+            if begin:
+                left = float(1 / (length / Fraction(growth)))  # of the period before, which ends with the next step
+                assert schedule(int(begin) - 1) == pytest.approx(0.5 - 0.5 * np.cos(np.pi * left), abs=1e-7)
+        begin, length = begin + length, length * Fraction(growth)

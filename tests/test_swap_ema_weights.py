@@ -84,6 +84,21 @@ def test_an_exception_leaves_the_trained_weights_to_go_on_with():
     assert same_bits(plain.get_weights(), model.get_weights())
 
 
+def test_averages_that_a_fit_has_left_in_the_model_stay_there():
+    """Nothing is swapped then, neither what is scored nor what the next fit goes on from."""
+    model, plain = net(), net()
+    for one in (model, plain):
+        fit(one)
+    shown = model.get_weights()
+    expected = model.evaluate(X, Y, verbose=0)
+    assert model.evaluate(X, Y, verbose=0, callbacks=[callbacks.SwapEMAWeights()]) == expected
+    assert same_bits([model.predict(X, callbacks=[callbacks.SwapEMAWeights()])], [plain.predict(X)])
+    assert same_bits(model.get_weights(), shown)
+    for one in (model, plain):
+        fit(one, epochs=2)
+    assert same_bits(model.get_weights(), plain.get_weights())
+
+
 def test_an_optimizer_without_averages_is_refused():
     with pytest.raises(ValueError, match=r"^SwapEMAWeights: the optimizer must keep averages of the weights"):
         fit(net("adam"), [callbacks.SwapEMAWeights()])

@@ -49,7 +49,7 @@ def test_rows_that_a_level_needs(level, needed):
 
 
 @pytest.mark.parametrize("n", [9, 10, 99, 100, KEPT, KEPT + 1, 4321])
-@pytest.mark.parametrize("level", ["0.1", "0.3", "0.5", "0.7", "0.9"])
+@pytest.mark.parametrize("level", ["0.07", "0.1", "0.3", "0.5", "0.55", "0.7", "0.9"])
 def test_the_margin_is_an_order_statistic(n, level):
     scores = np.random.default_rng(n).exponential(size=n)
     rank = math.ceil((n + 1) * Fraction(level))

@@ -131,6 +131,28 @@ def test_failures_are_put_up_with_up_to_a_number():
     assert search.best_params_ == {"a": 0.9}
 
 
+@pytest.mark.filterwarnings("ignore:.*is not a finite number")
+@pytest.mark.parametrize("kind", ["diverged", "unscored"])
+def test_only_exceptions_are_failures_to_put_up_with(kind):
+    """A trial that diverges, or has no score, is a result of its parameters."""
+    if kind == "diverged":
+        x, y = two_classes()
+
+        def network(params):
+            model = fr.Sequential([fr.layers.Dense(1)])
+            model.compile(fr.optimizers.SGD(params["rate"]), "mse")
+            return model
+
+        search = GridSearch(network, {"rate": [1e30, 1e31, 1e32, 1e-3]}, max_failures=0, cv=2, n_jobs=1, verbose=0)
+    else:
+        x, y = nothing()
+        grid = [*({"a": float(i), "how": "nan"} for i in range(3)), {"a": 0.9}]
+        search = GridSearch(Scored(), grid, max_failures=0, cv=2, n_jobs=1, verbose=0)
+    search.fit(x, y)
+    assert search.stopped_by_ == "space"
+    assert [trial.state for trial in search.trials_] == [kind, kind, kind, "ok"]
+
+
 def test_n_trials_ends_the_search():
     x, y = nothing()
     search = RandomSearch(Scored(), {"a": Uniform(0, 1)}, n_trials=5, cv=2, verbose=0).fit(x, y)

@@ -339,3 +339,13 @@ def test_a_wide_frame_is_looked_at_once_a_call(monkeypatch):
         asked.clear()
         call()
         assert sum(value is wide for value in asked) == 1
+
+
+@pytest.mark.parametrize("call", ["predict", "train_on_batch", "test_on_batch", "fit"])
+def test_a_batch_gives_the_names_of_its_columns(call):
+    model = compiled([layers.Dense(1)], loss="mse", n_features=3)
+    targets = () if call == "predict" else (np.ones(len(frame())),)
+    model.train_on_batch(frame(), np.ones(len(frame())))
+    getattr(model, call)(frame(), *targets)
+    with pytest.raises(ValueError, match=r"^x: the feature names should match those that were passed during fit"):
+        getattr(model, call)(frame(order=(1, 0, 2)), *targets)

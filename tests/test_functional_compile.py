@@ -98,3 +98,14 @@ def test_keys_that_would_be_the_same():
     with refusal(ValueError, ["names of outputs and metrics", "y_z_loss"]):
         model.compile("sgd", "mse", {"y": [metrics.MeanAbsoluteError("z_loss")]})
     model.compile("sgd", "mse", {"y": ["mae"]})
+
+
+@pytest.mark.parametrize(("names", "metrics", "twice"), [
+    (("a", "val_a"), None, "val_a_loss"),
+    (("a", "a_b"), {"a": [fr.metrics.MeanSquaredError(name="b_mse")], "a_b": ["mse"]}, "a_b_mse"),
+])  # fmt: skip
+def test_names_that_would_give_one_key_to_two_values(names, metrics, twice):
+    entry = fr.Input((3,))
+    model = fr.Model(entry, [layers.Dense(1, name=name)(entry) for name in names])
+    with pytest.raises(ValueError, match=f"^compile: names of outputs .* different keys of the history, got '{twice}'"):
+        model.compile("sgd", "mse", metrics=metrics)

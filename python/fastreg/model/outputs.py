@@ -82,9 +82,10 @@ def log_keys(names: Sequence[str], metrics: Sequence[Sequence[Metric]]) -> dict[
         pairs += [(f"{name}_{metric.name}", metric.direction) for metric in found]
     keys = [key for key, _ in pairs]
     for key in keys:
-        if keys.count(key) > 1 or f"val_{key}" in keys:
+        twice = key if keys.count(key) > 1 else f"val_{key}" if f"val_{key}" in keys else None
+        if twice is not None:
             raise ValueError(
-                f"compile: names of outputs and metrics must give different keys of the history, got {key!r} twice"
+                f"compile: names of outputs and metrics must give different keys of the history, got {twice!r} twice"
             )
     return dict(pairs)
 

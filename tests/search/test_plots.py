@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from fastreg.search import RandomSearch
+from fastreg.search import GridSearch, RandomSearch
 from fastreg.search.found import plots, report
 from pages import Page
 
@@ -138,6 +138,33 @@ def test_learning_curves_and_gaps(trained):
     train, validation = zip(*points(axes), strict=True)
     assert min(validation) == pytest.approx(min(t.score for t in scored(trained)), abs=1e-8)
     assert all(value > 0 for value in train)
+
+
+def test_values_of_validation_are_drawn_at_their_epochs(tmp_path):
+    import fastreg as fr
+
+    def build(params):
+        model = fr.Sequential([fr.layers.Dense(1)])
+        model.compile(fr.optimizers.SGD(params["rate"]), "mse")
+        return model, {"validation_freq": params["freq"]}
+
+    def searched(resume):
+        space = {"rate": [0.01, 0.1], "freq": [1, 3, 8]}
+        search = GridSearch(build, space, cv=2, refit=False, n_jobs=1, seed=1, verbose=0,
+                            journal=tmp_path / "journal", resume=resume)  # fmt: skip
+        return search.fit(x, x[:, 0] - x[:, 1], epochs=8, validation_split=0.2)
+
+    x = np.random.default_rng(0).normal(size=(80, 3)).astype(np.float32)
+    for search in (searched(False), searched(True)):  # the second has all from the journal
+        axes = plots.plot(search, "learning_curves").axes[0]
+        assert axes.get_ylabel() == "val loss"
+        drawn = {tuple(line.get_ydata()): line for line in axes.lines}
+        for trial in search.trials_:
+            means = np.mean([history["val_loss"] for history in trial.histories], axis=0)
+            line, freq = drawn[tuple(means)], trial.params["freq"]
+            assert line.get_xdata().tolist() == list(range(freq, 9, freq))
+            assert (line.get_marker() == "o") == (freq == 8)  # a line of one point would not be seen
+            assert trial.validation_epochs == [None if freq == 1 else list(range(freq - 1, 8, freq))] * 2
 
 
 def test_what_there_is_nothing_of(search):

@@ -199,8 +199,24 @@ def test_histories_of_parts_are_joined_where_the_first_has_no_validation(pruner)
         search = RandomSearch(build, {"rate": LogUniform(1e-3, 1e-1)}, n_trials=9, cv=2, seed=1, verbose=0,
                               refit=False, pruner=pruner)
         search.fit(X, Y, epochs=EPOCHS, batch_size=16, validation_split=0.2, validation_freq=2)
-        return {trial.number: trial.histories for trial in search.trials_ if trial.state == "ok"}
+        return {t.number: (t.histories, t.validation_epochs) for t in search.trials_ if t.state == "ok"}
 
     whole, found = searched(None), searched(pruner)
     assert found == {number: whole[number] for number in found}
-    assert {len(history["val_loss"]) for histories in found.values() for history in histories} == {EPOCHS // 2}
+    assert {len(history["val_loss"]) for histories, _ in found.values() for history in histories} == {EPOCHS // 2}
+    assert all(epochs == [1, 3, 5, 7] for _, validated in found.values() for epochs in validated)
+
+
+@pytest.mark.parametrize("freq", [1, 2, 5, [1, 2], [2, 3, 9]], ids=str)
+def test_parts_know_the_epochs_of_their_validation(freq):
+    stopping = callbacks.EarlyStopping("val_loss", patience=99)
+    whole = ok(evaluate(context([stopping], validation_freq=freq), Task(3, 1, {})))
+    c, model, start, joined = context([stopping], validation_freq=freq), None, 0, None
+    for stop in PARTS:
+        part = ok(evaluate(c, Task(3, 1, {}, start, stop, model, keep_model=True)))
+        assert joined is None or part.continues(joined.history, joined.validation_epochs)
+        joined, model, start = part, part.model, stop
+    after = freq if isinstance(freq, list) else range(freq, EPOCHS + 1, freq)
+    expected = None if freq == 1 else [epoch - 1 for epoch in after]
+    assert (whole.validation_epochs, joined.validation_epochs) == (expected, expected)
+    assert joined.history == whole.history

@@ -142,6 +142,10 @@ def _whole(value: Any, low: int = 0, limit: int = _INTEGER_LIMIT) -> bool:
     return type(value) is int and low <= value < limit
 
 
+def _wholes(value: Any) -> bool:
+    return type(value) is list and all(map(_whole, value))
+
+
 def _text(value: Any) -> bool:
     return type(value) is str
 
@@ -219,6 +223,7 @@ FOLD: dict[str, Field] = {
     "curve": Field(f"be null or a list of {_FLOATS}", _or_null(_floats)),
     "error": Field("be null or a string", _or_null(_text)),
     "fingerprint": Field("be null or hexadecimal digits", _or_null(hexadecimal), optional=True),
+    "validation_epochs": Field(f"be null or a list of integers{_INTEGER[10:]}", _or_null(_wholes), optional=True),
     "outputs": Field("be null or base64", _or_null(_base64), optional=True),
 }
 

@@ -384,6 +384,7 @@ def trial_of_results(job: Job, results: Sequence[FoldResult], metrics: Sequence[
         score_seconds=[result.score_seconds for result in results],
         error=next((result.error for result in results if result.error is not None), None),
         histories=[result.history or {} for result in results],
+        validation_epochs=[result.validation_epochs for result in results],
         failed_folds=sum(result.state == "ok" and result.error is not None for result in results),
     )
 
@@ -403,24 +404,17 @@ def trial_of_records(records: Sequence[dict[str, Any]], metrics: Sequence[str], 
 
 def _continue(result: FoldResult, known: Trial) -> None:
     """Joins the results of a paused model and of its continuation. A model that started again has all results."""
-    before = known.histories[result.fold]
-    history = result.history
-    if history is None or not before:
-        return
-    trained = max(map(len, history.values()), default=0)
-    missing = result.epochs - trained
-    if missing > 0:
-        # Either may lack a key, as that of a validation that is not in every epoch.
-        result.history = {key: before.get(key, [])[:missing] + history.get(key, []) for key in {**before, **history}}
-        result.seconds += known.fit_seconds[result.fold]
-        result.score_seconds += known.score_seconds[result.fold]
+    fold = result.fold
+    if result.continues(known.histories[fold], known.validation_epochs[fold]):
+        result.seconds += known.fit_seconds[fold]
+        result.score_seconds += known.score_seconds[fold]
 
 
 # The fields of a line of the journal besides the parameters and the number of the fold. Older lines have no
-# fingerprint.
+# fingerprint and no epochs of validation.
 _FIELDS = (
     *("state", "scores", "train_scores", "epochs", "best_epoch", "seconds", "score_seconds", "history", "curve"),
-    "fingerprint",
+    *("fingerprint", "validation_epochs"),
 )
 
 
@@ -457,4 +451,5 @@ def _result_of_record(record: Mapping[str, Any], primary: str) -> FoldResult:
         curve=None if record["curve"] is None else [decode_float(value) for value in record["curve"]],
         error=error,
         fingerprint=record.get("fingerprint"),
+        validation_epochs=record.get("validation_epochs"),
     )

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastreg._core import DivergenceError
 from fastreg.callbacks import Callback, EarlyStopping, StopSignal, TimeLimit
@@ -30,6 +29,7 @@ from fastreg.search.folds import building, unscored
 from fastreg.search.folds.building import fold_seed, new_model
 from fastreg.search.folds.cross_validation import Fold, Rows, inner_split, rows_of, take
 from fastreg.search.folds.deadline import Deadline
+from fastreg.search.folds.fold_result import FoldResult
 from fastreg.search.folds.model_fingerprint import Fingerprint
 from fastreg.search.folds.predictions import outputs
 from fastreg.search.folds.preprocessing import Chain, Once, fit_fold
@@ -152,53 +152,6 @@ class Task:
     thresholds: ThresholdsOfFolds | None = None
     keep_model: bool = False
     deadline: Deadline | None = None
-
-
-@dataclass(slots=True)
-class FoldResult:
-    """The result of a task.
-
-    Attributes:
-        trial: The number of the trial.
-        fold: The number of the fold.
-        state: ``"ok"``, ``"pruned"``, ``"diverged"`` (the loss or an output is not finite), ``"unscored"`` (the
-            primary score is not finite, though the model is), ``"failed"`` (an exception), or ``"stopped"`` by the
-            signal or the deadline: then there is no score.
-        scores: The scores by name.
-        train_scores: The scores of the training rows by name, with ``return_train_score``.
-        epochs: The number of epochs trained, including those before ``start``; 0 for estimators.
-        best_epoch: The number of epochs after which the weights were scored; None without early stopping.
-        seconds: The time of building and fitting.
-        score_seconds: The time of scoring.
-        history: Values after each epoch of this task; None for estimators.
-        curve: Values of the primary metric after each epoch, if ``thresholds`` were given.
-        error: The traceback from the first line of user code on, and the parameters.
-        raised: The exception itself, if ``error_score`` is ``"raise"``.
-        predictions: Outputs of a kept model for the scored rows (an estimator's ``predict_proba`` or ``predict``); None
-            for probabilities of several outputs.
-        model: The model, if it is kept; between budgets a :class:`~fastreg.search.folds.watchers.Paused`.
-        preprocess: The fitted transformers of a kept model.
-        fingerprint: The fingerprint of the model as it was built, see
-            :mod:`fastreg.search.folds.model_fingerprint`; None if it was not computed.
-    """
-
-    trial: int
-    fold: int
-    state: str = "ok"
-    scores: dict[str, float] = field(default_factory=dict)
-    train_scores: dict[str, float] | None = None
-    epochs: int = 0
-    best_epoch: int | None = None
-    seconds: float = 0.0
-    score_seconds: float = 0.0
-    history: dict[str, list[float]] | None = None
-    curve: list[float] | None = None
-    error: str | None = None
-    predictions: NDArray[Any] | None = None
-    model: Any = None
-    preprocess: Chain | None = None
-    fingerprint: str | None = None
-    raised: Exception | None = None
 
 
 class Prepared(NamedTuple):
@@ -437,7 +390,7 @@ def _fit_sequential(
                 model.fit(fold.x, targets, **given)
         finally:
             if model.history is not None:
-                result.history, result.epochs = model.history.history, start + len(model.history.epoch)
+                result.take(model.history, start)
         if model.history is not None and model.history.stopped_by in _OURS and _is_over(task, stop):
             result.state = "stopped"
             return None
@@ -494,7 +447,7 @@ def _refit(context: Context, task: Task, stop: StopSignal | None, result: FoldRe
         given["epochs"] = task.stop if task.stop is not None else given.get("epochs", 1)
         targets = context.y if context.targets is None else context.targets
         history = model.fit(x, targets, **given, callbacks=[*callbacks, *_ends(task, stop)])
-        result.history, result.epochs = history.history, len(history.epoch)
+        result.take(history)
         if history.stopped_by in _OURS and _is_over(task, stop):
             result.state = "stopped"
     result.model, result.seconds = model, time.perf_counter() - begun

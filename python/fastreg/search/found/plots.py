@@ -206,7 +206,7 @@ def learning_curves(search: Any, key: str | None = None) -> Figure:
     trials = [t for t in search.trials_ if any(t.histories or ())]
     if not trials:
         raise ValueError("learning_curves: no trial has a history; estimators have none")
-    keys = list(next(h for h in trials[0].histories if h))
+    keys = list(dict.fromkeys(key for t in trials for h in t.histories for key in h))
     if key is None:
         key = next(k for k in (f"val_{search.metric_}", "val_loss", search.metric_, "loss", keys[0]) if k in keys)
     elif key not in keys:
@@ -218,9 +218,10 @@ def learning_curves(search: Any, key: str | None = None) -> Figure:
     colours = _colours(search, [t.score for t in ordered])
     final = []
     for trial, colour in zip(ordered, colours, strict=True):
-        curve = _mean_curve([h[key] for h in trial.histories if h and key in h])
+        epochs, curve = _mean_curve(trial, key)
         style = "-" if trial.state == "ok" else ":"
-        axes.plot(range(1, len(curve) + 1), curve, style, color=colour, linewidth=1.0, alpha=0.8)
+        marker = "o" if len(epochs) == 1 else None  # a line of one point is not seen
+        axes.plot(epochs, curve, style, marker=marker, markersize=3, color=colour, linewidth=1.0, alpha=0.8)
         final += [v for v in curve if math.isfinite(v)]
     axes.set(xlabel="epoch", ylabel=_title(key))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -310,9 +311,17 @@ def _title(name: str) -> str:
     return plain(name.replace("_", " "))
 
 
-def _mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
-    longest = max(len(c) for c in curves)
-    return [float(np.mean([c[e] for c in curves if len(c) > e])) for e in range(longest)]
+def _mean_curve(trial: Any, key: str) -> tuple[list[int], list[float]]:
+    """The epochs of a trial that have a value, counted from 1, and the means of the folds that have one."""
+    values: dict[int, list[float]] = {}
+    validated = getattr(trial, "validation_epochs", None) or [None] * len(trial.histories)  # older pickles have none
+    for history, some in zip(trial.histories, validated, strict=True):
+        curve = history.get(key, ())
+        few = some is not None and key.startswith("val_") and len(some) == len(curve)
+        for epoch, value in zip(some if few else range(len(curve)), curve, strict=True):
+            values.setdefault(epoch + 1, []).append(value)
+    epochs = sorted(values)
+    return epochs, [float(np.mean(values[epoch])) for epoch in epochs]
 
 
 def _colours(search: Any, scores: Sequence[float]) -> NDArray[Any]:

@@ -49,6 +49,8 @@ class Trial:
         error: The traceback of a trial that failed or diverged, or of a fold that got the ``error_score``; or why
             there is no score.
         histories: For each fold, by metric (``loss``, ``val_loss``...) the value after every epoch.
+        validation_epochs: For each fold, the epochs that its validation values belong to, counted from 0, as
+            ``validation_freq`` has them; None if they belong to all, or there are none.
         failed_folds: The number of folds that raised an exception and got the ``error_score``.
     """
 
@@ -66,6 +68,7 @@ class Trial:
     error: str | None = None
     histories: list[dict[str, list[float]]] = field(default_factory=list)
     failed_folds: int = 0
+    validation_epochs: list[list[int] | None] = field(default_factory=list)
 
     @property
     def has_failed(self) -> bool:

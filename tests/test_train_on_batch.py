@@ -283,8 +283,10 @@ def test_messages_of_python_name_the_class_that_users_know():
     """The methods of a model are spread over base classes, whose names nobody has written."""
     built = model()
     for name in ("train_on_batch", "test_on_batch"):
-        with pytest.raises(TypeError, match=rf"^Model\.{name}\(\) missing 1 required positional argument: 'y'"):
+        with pytest.raises(TypeError, match=rf"^Sequential\.{name}\(\) missing 1 required positional argument: 'y'"):
             getattr(built, name)(X)
+        with pytest.raises(TypeError, match=rf"^Model\.{name}\(\) takes from 3 to \d positional arguments but 8 were"):
+            getattr(built, name)(X, X, 0, 0, 0, 0, 0)
     with pytest.raises(TypeError, match=r"^Model\.get_weights\(\) takes 1 positional argument but 2 were given"):
         built.get_weights(0)
     methods = [getattr(fr.Model, name) for name in dir(fr.Model) if name[0] != "_"]

@@ -81,12 +81,58 @@ def test_batches_in_place_of_arrays(cls, make):
         model.fit(X, Y, validation_data=make(), verbose=0)
 
 
+def told_without_targets(name):
+    """The message where batches are given in place of x, and y is missing."""
+    return rf"^{name}\(\) missing 1 .*'y'; {name} .* no generator.*: {WHAT_TO_DO}"
+
+
+@pytest.mark.parametrize("make", BATCHES.values(), ids=BATCHES)
+@pytest.mark.parametrize("cls", [fr.Sequential, fr.Model])
+def test_all_batches_in_place_of_one(cls, make):
+    model = compiled(cls)
+    for call in (model.train_on_batch, model.test_on_batch):
+        name = rf"{cls.__name__}\.{call.__name__}"
+        for given in ((make(),), ()):
+            named = {} if given else {"x": make()}
+            with pytest.raises(TypeError, match=told_without_targets(name)):
+                call(*given, **named)
+        with pytest.raises(TypeError, match=rf"^{name}\(\) missing 2 required positional arguments: 'x' and 'y'$"):
+            call()
+        with pytest.raises(TypeError, match=f"^x: must be an array or a frame, got .*; {WHAT_TO_DO}"):
+            call(make(), Y)
+    with pytest.raises(TypeError, match=f"^x: must be an array or a frame, got .*; {WHAT_TO_DO}"):
+        model.predict_on_batch(make())
+
+
+FUNCTIONS = [
+    fr.diagnosis.find_learning_rate, fr.diagnosis.learning_curve, fr.diagnosis.permutation_importance,
+    fr.diagnosis.validation_curve, search.cross_validate, search.nested_cross_validate,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", BATCHES.values(), ids=BATCHES)
+@pytest.mark.parametrize("call", FUNCTIONS, ids=lambda call: call.__name__)
+def test_batches_for_functions_of_models(call, make):
+    name, model = call.__name__, compiled()
+    with pytest.raises(TypeError, match=told_without_targets(name)):
+        call(model, make())
+    with pytest.raises(TypeError, match=rf"^{name}\(\) missing 1 required positional argument: 'y'$"):
+        call(model, X)
+    with pytest.raises(TypeError, match=rf"^{name}\(\) missing 2 required positional arguments: '[xX]' and 'y'$"):
+        call(model)
+
+
 @pytest.mark.parametrize("make", BATCHES.values(), ids=BATCHES)
 @pytest.mark.parametrize("estimator", [MLPClassifier(max_iter=1), RealMLPRegressor(max_iter=1)])
 def test_batches_for_estimators(estimator, make):
     for name, given in {"X": (make(), Y[:, 0]), "y": (X, make())}.items():
         with pytest.raises(TypeError, match=f"^{name}: must be an array or a frame, got .*; {WHAT_TO_DO}"):
             estimator.fit(*given)
+    calls = ("fit", "partial_fit") if hasattr(estimator, "partial_fit") else ("fit",)
+    for call in calls:
+        name = rf"{type(estimator).__name__}\.{call}"
+        with pytest.raises(TypeError, match=told_without_targets(name)):
+            getattr(estimator, call)(make())
 
 
 def test_what_looks_like_batches_and_is_an_array():

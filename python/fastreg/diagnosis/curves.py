@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastreg.internal import pictures, whole_files
+from fastreg.internal.call_errors import wants_targets
 from fastreg.internal.checks import NON_NEGATIVE, SEED_LIMIT, check_int, check_name, describe
 from fastreg.internal.extras import needs
 from fastreg.model.model import Model
@@ -128,6 +129,7 @@ class Curve:
         return figure
 
 
+@wants_targets
 def learning_curve(
     build: Any,
     X: Any,
@@ -190,6 +192,7 @@ def learning_curve(
     return Curve(_ROWS, sizes, found, *_score(scoring, model, found[0]))
 
 
+@wants_targets
 def validation_curve(
     build: Any,
     X: Any,

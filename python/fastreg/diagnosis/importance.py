@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastreg.data import arrays
 from fastreg.internal import pictures, whole_files
+from fastreg.internal.call_errors import wants_targets
 from fastreg.internal.checks import AT_LEAST_ONE, NON_NEGATIVE, SEED_LIMIT, check_int, describe
 from fastreg.internal.extras import needs
 from fastreg.model.core import core_of
@@ -94,6 +95,7 @@ class Importance:
         return figure
 
 
+@wants_targets
 def permutation_importance(
     model: Any,
     X: Any,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastreg._core import DivergenceError
 from fastreg.callbacks.base import Callback, Logs
 from fastreg.internal import pictures, whole_files
+from fastreg.internal.call_errors import wants_targets
 from fastreg.internal.checks import AT_LEAST_ONE, FRACTION, POSITIVE, check_int, check_real
 from fastreg.internal.extras import needs
 
@@ -129,6 +130,7 @@ class _Recorder(Callback):
             self.diverged = self.model.stop_training = True
 
 
+@wants_targets
 def find_learning_rate(
     model: Any,
     x: Any,

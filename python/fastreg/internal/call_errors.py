@@ -13,30 +13,37 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def wants_targets(method: Callable[P, T]) -> Callable[P, T]:
-    """Lets a method of ``(x, y, ...)`` say what is missing if y is, and what to do with a generator of batches."""
+def wants_targets(call: Callable[P, T]) -> Callable[P, T]:
+    """Lets a call say what is missing if y is, and what to do with a generator of batches.
 
-    @functools.wraps(method)
+    It is a method of ``(x, y, ...)``, or a function of ``(model, x, y, ...)``.
+    """
+
+    @functools.wraps(call)
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
         if len(args) < 3 and "y" not in kwargs:
-            _refuse_without_targets(method.__name__, args, kwargs)
-        return method(*args, **kwargs)
+            _refuse_without_targets(call, args, kwargs)
+        return call(*args, **kwargs)
 
     return checked
 
 
-def _refuse_without_targets(call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _refuse_without_targets(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     from fastreg.internal.batches import BATCHES, gives_batches  # needed for errors only
 
+    if not args:
+        return  # Python names what is missing
+    is_method = call.__qualname__ != call.__name__
+    name = f"{type(args[0]).__name__}.{call.__name__}" if is_method else call.__name__
     given = [*args[1:], *(kwargs[name] for name in ("x", "X") if name in kwargs)]
     if not given:
-        return  # Python names both
-    call = f"{type(args[0]).__name__}.{call}"
+        first = list(inspect.signature(call).parameters)[1]
+        raise TypeError(f"{name}() missing 2 required positional arguments: {first!r} and 'y'")
     hint = ""
     if gives_batches(given[0]):
         kind = type(given[0]).__name__
-        hint = f"; {call} takes arrays, and no generator, iterator or loader of batches, got a {kind}: {BATCHES}"
-    raise TypeError(f"{call}() missing 1 required positional argument: 'y'{hint}")
+        hint = f"; {name} takes arrays, and no generator, iterator or loader of batches, got a {kind}: {BATCHES}"
+    raise TypeError(f"{name}() missing 1 required positional argument: 'y'{hint}")
 
 
 def refuses_unknown_arguments(method: Callable[P, T]) -> Callable[P, T]:

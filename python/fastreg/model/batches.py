@@ -9,6 +9,7 @@ from typing import Any, Literal, overload
 from numpy.typing import ArrayLike
 
 from fastreg import _core
+from fastreg.internal.call_errors import wants_targets
 from fastreg.internal.checks import check_bool
 from fastreg.internal.layer_base import Shape
 from fastreg.model import fitting
@@ -48,6 +49,7 @@ class Batches(Face):
         class_weight: Mapping[Any, float] | None = None,
         return_dict: bool = False,
     ) -> Any: ...  # a float or a list of floats
+    @wants_targets
     def train_on_batch(
         self,
         x: Arrays,
@@ -120,6 +122,7 @@ class Batches(Face):
     def test_on_batch(
         self, x: Arrays, y: Arrays, sample_weight: Arrays | None = None, return_dict: bool = False
     ) -> Any: ...
+    @wants_targets
     def test_on_batch(
         self, x: Arrays, y: Arrays, sample_weight: Arrays | None = None, return_dict: bool = False
     ) -> float | list[float] | dict[str, float]:

@@ -378,9 +378,8 @@ def labelled_data(
         by_class = by_number(class_weight, model.classes)
         weights = [arrays.class_weights(by_class, targets[0], losses[0], count, weights[0], chosen, absolute)]
     if absolute:  # the core divides by all rows; larger weights make that a mean over the rows that the loss counts
-        shares = [share_counted(part.value, loss) for part, loss in zip(given_y, losses, strict=True)]
         weights = [
-            one if one is None or share == 1.0 else one / np.float32(share)
-            for one, share in zip(weights, shares, strict=True)
+            one if one is None or (share := share_counted(part.value, loss)) == 1.0 else one / np.float32(share)
+            for one, part, loss in zip(weights, given_y, losses, strict=True)
         ]
     return data_of(values, targets, weights, chosen)

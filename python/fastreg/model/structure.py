@@ -27,8 +27,9 @@ def told_as_model(kind: _K) -> _K:
     """Lets Python's own messages name the methods of a base class by the class that users know, ``Model``."""
     for name, member in vars(kind).items():
         function = getattr(member, "__func__", member)  # of a class method
-        if isinstance(function, FunctionType):
+        while isinstance(function, FunctionType):
             function.__module__, function.__qualname__ = "fastreg.model.model", f"Model.{name}"
+            function = getattr(function, "__wrapped__", None)  # of a decorated one
     return kind
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fastreg.internal.call_errors import wants_targets
 from fastreg.internal.checks import NON_NEGATIVE, SEED_LIMIT, check_int, describe
 from fastreg.model.model import Model
 from fastreg.search import plan as planning
@@ -38,6 +39,7 @@ class _Built:
         return self._build(own_values(self._params))
 
 
+@wants_targets
 def cross_validate(
     build: Any,
     X: Any,
@@ -207,6 +209,7 @@ def _columns(found: list[FoldResult], scoring: Scoring, models: bool) -> dict[st
     return columns
 
 
+@wants_targets
 def nested_cross_validate(
     search: Search, X: Any, y: Any, *, cv: Any = None, groups: Any = None, **fit_arguments: Any
 ) -> dict[str, Any]:

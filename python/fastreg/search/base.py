@@ -383,10 +383,12 @@ class Search(SearchNames, Parameters, Generic[ModelT]):
         """
         return self._found("best_model_").predict_proba(X)
 
+    @wants_targets
     def score(self, X: Any, y: Any) -> float:
         """The primary metric of the best model on some rows, in its own direction."""
         return self._found("metric_").score(X, y)
 
+    @wants_targets
     def scores(self, X: Any, y: Any) -> dict[str, float]:
         """All metrics of the best model on some rows."""
         return self._found("best_preprocess_").scores(X, y)

@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import column_or_1d
 
 from fastreg import losses
+from fastreg.internal.call_errors import wants_targets
 from fastreg.sklearn.base import BaseMLP, with_callbacks
 from fastreg.sklearn.settings import Output
 
@@ -156,6 +157,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     ) -> None:
         self._take_parameters(locals())
 
+    @wants_targets
     @with_callbacks  # type: ignore[untyped-decorator]
     def fit(
         self,
@@ -185,6 +187,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         return self
 
+    @wants_targets
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
         """Trains one epoch on some rows, going on where the call before ended.
 

@@ -12,6 +12,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from fastreg.data import arrays, rules
+from fastreg.internal.call_errors import wants_targets
 from fastreg.internal.checks import Range, check_real
 from fastreg.internal.conformal import ConformityScores
 from fastreg.sklearn.base import BaseMLP, with_callbacks
@@ -157,6 +158,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     ) -> None:
         self._take_parameters(locals())
 
+    @wants_targets
     @with_callbacks  # type: ignore[untyped-decorator]
     def fit(
         self,
@@ -186,6 +188,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         return self
 
+    @wants_targets
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """Trains one epoch on some rows, going on where the call before ended.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic
 import numpy as np
 from numpy.typing import NDArray
 
+from fastreg.internal.call_errors import wants_targets
 from fastreg.internal.checks import AT_LEAST_ONE, check_int
 from fastreg.internal.progress import say
 from fastreg.internal.whole_files import FilePath
@@ -199,10 +200,12 @@ class FittedSearch(SearchViews, Generic[ModelT]):
             return np.asarray(best.predict_proba(self._transformed(X)))
         return probabilities_of(best, best.predict(self._transformed(X)))
 
+    @wants_targets
     def score(self, X: Any, y: Any) -> float:
         """The primary metric of the best model on some rows, in its own direction."""
         return self.scores(X, y)[self.metric_]
 
+    @wants_targets
     def scores(self, X: Any, y: Any) -> dict[str, float]:
         """All metrics of the best model on some rows."""
         features = self._transformed(X)

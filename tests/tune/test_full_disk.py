@@ -1,12 +1,14 @@
 """A disk that fills up costs nothing that was computed: files go to another place, and the message says where."""
 
 import errno
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +131,37 @@ def test_a_journal_goes_on_elsewhere(tmp_path, spare, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(judging, "train", lambda *_, **__: pytest.fail("a fold was trained again"))
     np.testing.assert_array_equal(cooked(kept, resume=True), outputs)
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_a_journal_that_moved_is_left_whole_where_warnings_are_errors(closes, tmp_path, spare, monkeypatch):
+    """The warning ends the search. Both journals are closed, and the one that it names has all folds."""
+    path, append, unlock = tmp_path / "j.jsonl", Journal.append, fcntl.flock
+
+    def full(self, record):
+        if self.path == path and self.lines == 4:
+            raise FULL
+        append(self, record)
+
+    def refusing(descriptor, what):
+        if what == fcntl.LOCK_UN and os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        unlock(descriptor, what)
+
+    with monkeypatch.context() as patched, warnings.catch_warnings():
+        patched.setattr(Journal, "append", full)
+        if not closes:
+            patched.setattr(fcntl, "flock", refusing)
+        warnings.simplefilter("error")
+        told = "cannot be written any more" if closes else "may not be whole"
+        with pytest.raises(UserWarning, match=f"^the journal {told}") as caught:
+            cooked(path)
+    (kept,) = spare.glob("*/j.jsonl")
+    assert (path.read_bytes().count(b"\n"), kept.read_bytes().count(b"\n")) == (5, 6)
+    expected = cooked()
+    for journal in (path, kept):  # another search may write them, while the error is still held
+        np.testing.assert_array_equal(cooked(journal, resume=True), expected)
+    assert caught.value is not None
 
 
 PROGRAM = """

@@ -104,9 +104,11 @@ class Journal:
             import fcntl
 
             # The lock belongs to all who have the file open. A child that was forked a moment ago may still have it.
-            with self._named_errors():
-                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-            self._close()
+            try:
+                with self._named_errors():
+                    fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            finally:
+                self._close()
 
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1

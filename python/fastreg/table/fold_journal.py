@@ -206,8 +206,8 @@ class FoldJournal:
             self._has_ended = True
             told = "and no other place has room: the search goes on without it"
         else:
+            self._journal = found[1]  # before a warning, which may be an error: this one is closed at the end
             self._close(old)
-            self._journal = found[1]
             told = f"and goes on as {found[0]!r}, a whole journal from which a killed search can be resumed"
         warnings.warn(f"{why}, {told}", UserWarning, stacklevel=2)
 

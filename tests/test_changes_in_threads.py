@@ -5,9 +5,14 @@ as can be.
 """
 from __future__ import annotations
 
+import copy
+import pickle
+import threading
+
 import fastreg as fr
 import numpy as np
-from fastreg import layers
+import pytest
+from fastreg import _core, layers
 from fastreg.model.core import core_of
 from programs import last_json, run_program
 
@@ -125,3 +130,78 @@ def test_a_trainer_is_of_the_network_that_the_model_has_now(monkeypatch):
     model.fit(x, x[:, 0], verbose=0)
     changed = [bool(np.any(old != new)) for old, new in zip(before, model.get_weights(), strict=True)]
     assert changed == [False, False, True, True]
+
+
+COPIES = [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))]
+
+
+def states(model):
+    """The weights, the history and the weights after a further fit."""
+    x = np.random.default_rng(1).normal(size=(64, 4)).astype("float32")
+    before, history = model.get_weights(), None if model.history is None else model.history.history
+    model.fit(x, x[:, 0], batch_size=16, epochs=1, verbose=0)
+    return [weight.tolist() for weight in before], history, [weight.tolist() for weight in model.get_weights()]
+
+
+@pytest.mark.parametrize("duplicate", COPIES, ids=["copy", "deepcopy", "pickle"])
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_copy_is_of_one_moment(duplicate, trained, monkeypatch):
+    """Here another thread begins to fit the model while its weights are read for the copy."""
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+
+    def fit(model):
+        model.fit(x, x[:, 0], batch_size=16, epochs=2, verbose=0)
+
+    def made():
+        model = fr.Sequential([fr.Input((4,)), layers.Dense(3, "relu"), layers.Dropout(0.2), layers.Dense(1)], seed=0)
+        model.compile("adam", "mse")
+        model.build(4)
+        if trained:
+            fit(model)
+        return model
+
+    model, threads, kinds = made(), [], {"get_weights": _core.Network, "get_state": _core.Trainer}
+    for name, kind in kinds.items():
+        found = getattr(kind, name)
+
+        def then_fitted(core, found=found):
+            if not threads:
+                threads.append(threading.Thread(target=fit, args=(model,)))
+                threads[0].start()
+                threads[0].join(0.5)  # it ends only after the copy
+            return found(core)
+
+        monkeypatch.setattr(kind, name, then_fitted)
+    copied = duplicate(model)
+    threads[0].join()
+    monkeypatch.undo()
+    assert states(copied) == states(made())
+    expected = made()
+    fit(expected)
+    assert states(model) == states(expected)
+
+
+def test_a_deep_copy_has_the_history_of_its_weights():
+    """Here another thread begins to fit the model between its weights and its history."""
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    model = fr.Sequential([layers.Dense(1)], seed=0)
+    model.compile("adam", "mse")
+    threads = []
+
+    def fit(epochs):
+        model.fit(x, x[:, 0], epochs=epochs, verbose=0, callbacks=[own])
+
+    class Slow(fr.callbacks.History):
+        def __deepcopy__(self, memo):
+            threads.append(threading.Thread(target=fit, args=(3,)))
+            threads[0].start()
+            threads[0].join(0.5)  # it begins only after the copy
+            made = fr.callbacks.History()
+            made.epoch = list(self.epoch)
+            return made
+
+    own = Slow()
+    fit(2)
+    copied = copy.deepcopy(model)
+    threads[0].join()
+    assert (len(copied.history.epoch), len(model.history.epoch)) == (2, 3)

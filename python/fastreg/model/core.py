@@ -401,6 +401,14 @@ class CoreModel(Sharing, Labelled):
         if self.fitted.taken():
             raise RuntimeError(f"{call}: not within a callback, nor while another thread fits the model")
 
+    def require_rest(self) -> None:
+        """Raises RuntimeError within a callback, and while another thread fits the model, for a copy or a pickle."""
+        if self.fitted.taken():
+            raise RuntimeError(
+                "a model cannot be copied or pickled within a callback, nor while another thread fits it; "
+                "get_weights() gives its weights, and save() writes it to a file"
+            )
+
     def require_layers(self, call: str) -> None:
         """Raises ValueError if there are no layers."""
         if not self.layers:
@@ -453,26 +461,17 @@ class CoreModel(Sharing, Labelled):
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        """Descriptions and numbers, without the objects of the core and the locks.
-
-        Raises:
-            RuntimeError: Within a callback, or while another thread fits the model.
-        """
-        with self.changing.held:
-            if self.fitted.taken():
-                raise RuntimeError(
-                    "a model cannot be copied or pickled within a callback, nor while another thread fits it; "
-                    "get_weights() gives its weights, and save() writes it to a file"
-                )
+        """Descriptions and numbers, without objects of the core and locks. Raises what :meth:`require_rest` does."""
+        with self.changing.held:  # no fit begins before all is read
+            self.require_rest()
             self.share()  # takes over what has changed in the models in this one
-            network, trainer, state = self.network, self.trainer, dict(self.__dict__)
-        state |= {"network": None, "trainer": None, "last_epoch": None}
+            state = self.__dict__ | {"network": None, "trainer": None, "last_epoch": None}
+            if self.network is not None:
+                state["network"] = self.network.get_weights()
+            if self.trainer is not None:
+                state["network"], moments, step, epoch, shown = self.trainer.get_state()
+                state["trainer"] = (step, epoch, moments, shown)
         del state["fitted"], state["changing"], state["facts"], state["_report"]
-        if network is not None:
-            state["network"] = network.get_weights()
-        if trainer is not None:
-            state["network"], moments, step, epoch, shown = trainer.get_state()
-            state["trainer"] = (step, epoch, moments, shown)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -307,12 +307,27 @@ class Face(Structure):
 
     # Copying and pickling.
 
+    # A fit of another thread begins before one of them or after it, so that the history is that of the weights.
+
     def __getstate__(self) -> dict[str, Any]:
-        return dict(self.__dict__)
+        with self._core.changing.held:
+            self._core.require_rest()
+            return dict(self.__dict__)
 
     def __copy__(self: _F) -> _F:
         made = type(self).__new__(type(self))
-        made.__setstate__(self.__getstate__() | {"_core": copy.copy(self._core)})
+        with self._core.changing.held:
+            made.__setstate__(self.__getstate__() | {"_core": copy.copy(self._core)})
+        return made
+
+    def __deepcopy__(self: _F, memo: dict[int, Any]) -> _F:
+        with self._core.changing.held:
+            reduced: Any = self.__reduce_ex__(4)
+            function, arguments, *rest = reduced
+            made: _F = function(*copy.deepcopy(arguments, memo))
+            memo[id(self)] = made
+            if rest and rest[0] is not None:
+                made.__setstate__(copy.deepcopy(rest[0], memo))
         return made
 
     def __setstate__(self, state: dict[str, Any]) -> None:

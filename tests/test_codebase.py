@@ -54,6 +54,7 @@ COMPILED_WITH = {
     "include/fastreg/optimizers.h": {"update.cpp"},
     "math/losses.h": {"loss.cpp"},
     "math/row_losses.h": {"loss.cpp"},
+    "math/shares.h": {"loss.cpp"},
     "math/rules.h": {"update.cpp"},
     "math/penalties.h": {"update.cpp", "clip.cpp"},
 }

@@ -73,6 +73,14 @@ struct Unsmoothed {
   FASTREG_INLINE V operator()(V t) const { return t; }
 };
 
+// log(1 - p) for p in [0, 1), where q is 1 - p as rounded: of a small p it has lost digits.
+template <class V>
+FASTREG_INLINE V log_of_rest(V p, V q) {
+  V m;
+  const V e = split_exponent(q, &m);
+  return log_reduced(select(p < V(0.25f), V(0.0f) - p, m - V(1.0f)), e);
+}
+
 // -t log y - (1 - t) log(1 - y) with y clipped. The gradient is 0 where y was clipped.
 template <class V, class Smoothing = Unsmoothed<V>>
 struct BinaryCrossentropy {
@@ -84,7 +92,7 @@ struct BinaryCrossentropy {
     const V one(1.0f), t = smoothed(target);
     const V p = min(V(kMaxProbability), max(V(kMinProbability), y));
     const V q = one - p;
-    const V gain = fma(t, log(p), (one - t) * log(q));
+    const V gain = fma(t, log(p), (one - t) * log_of_rest(p, q));
     const auto inside = (y >= V(kMinProbability)) & (y <= V(kMaxProbability));
     return {V(0.0f) - gain, select(inside, (p - t) / (p * q), V(0.0f))};
   }
@@ -159,12 +167,15 @@ struct FormulaOf<losses::MeanAbsolutePercentageError> {
   using OnOutputs = AbsolutePercentageError<V>;
 };
 
-// log(1 + x) from the rounded sum, or where `small` is set, for x < 1/8, from x itself, since the sum has lost digits.
+// log(a / b) from a - b and the smaller of both, which are positive and whose ratio does not overflow. The error is one
+// of the result, which the difference of two logarithms would lose where a and b are close.
 template <class V>
-FASTREG_INLINE V log_of_sum(V x, V sum, typename V::Mask small) {
+FASTREG_INLINE V log_of_ratio(V difference, V smaller) {
+  const V excess = abs(difference) / smaller, ratio = excess + V(1.0f);
   V m;
-  const V e = split_exponent(sum, &m);
-  return select(sum < V(__builtin_inff()), log_reduced(select(small, x, m - V(1.0f)), e), sum);
+  const V e = split_exponent(ratio, &m);
+  const V distance = log_reduced(select(excess < V(0.375f), excess, m - V(1.0f)), e);
+  return by_sign(difference, select(ratio < V(__builtin_inff()), distance, ratio));
 }
 
 // (log(1 + y) - log(1 + t))^2 with y and t clipped to 1e-7 at least. The gradient is 0 where y was clipped.
@@ -174,8 +185,7 @@ struct SquaredLogarithmicError {
   FASTREG_INLINE explicit SquaredLogarithmicError(const losses::MeanSquaredLogarithmicError&) {}
   FASTREG_INLINE LossValue<V> evaluate(V& y, V t) const {
     const V least(kMinProbability), one(1.0f), p = max(least, y), q = max(least, t), more = p + one;
-    const auto small = max(p, q) < V(0x1p-10f);
-    const V error = log_of_sum(p, more, small) - log_of_sum(q, q + one, small);
+    const V error = log_of_ratio(p - q, min(p, q) + one);
     return {error * error, select(y >= least, (error + error) / more, V(0.0f))};
   }
 };
@@ -205,14 +215,14 @@ struct FormulaOf<losses::LogCosh> {
   using OnOutputs = LogCosh<V>;
 };
 
-// y - t log(y + 1e-7) with y clipped to 0 at least. The gradient is 0 where y was clipped.
+// y - t log(y + 1e-7) with y clipped to 0 at least. The gradient is 1 - t / (y + 1e-7), and 0 where y was clipped.
 template <class V>
 struct Poisson {
   static constexpr bool kByRow = false, kReplacesOutput = false, kInBlocks = true;
   FASTREG_INLINE explicit Poisson(const losses::Poisson&) {}
   FASTREG_INLINE LossValue<V> evaluate(V& y, V t) const {
-    const V mean = max(V(0.0f), y), more = mean + V(kMinProbability);
-    return {fnma(t, log(more), mean), select(y >= V(0.0f), V(1.0f) - t / more, V(0.0f))};
+    const V least(kMinProbability), mean = max(V(0.0f), y), more = mean + least;
+    return {fnma(t, log(more), mean), select(y >= V(0.0f), (mean - t + least) / more, V(0.0f))};
   }
 };
 template <>
@@ -230,7 +240,7 @@ struct KLDivergence {
     const V least(kMinProbability), one(1.0f);
     const V p = min(one, max(least, y)), t = min(one, max(least, target));
     const auto inside = (y >= least) & (y <= one);
-    return {t * (log(t) - log(p)), select(inside, V(0.0f) - t / p, V(0.0f))};
+    return {t * log_of_ratio(t - p, min(t, p)), select(inside, V(0.0f) - t / p, V(0.0f))};
   }
 };
 template <>
@@ -271,13 +281,25 @@ struct FormulaOf<losses::SquaredHinge> {
 };
 
 // The deviance d with dd/dy = 2 (y - t) / y^p, and d = 0 at y = t: d = 2 (P(2 - p) - t P(1 - p)), P(c) = (y^c - t^c) /
-// c, or log(y / t) where c is 0. y is clipped to 1e-7 at least; the gradient is 0 where it was. Where y^-p may leave
-// the range of float, it is multiplied by 2^125, and y - t by 2^-125.
+// c, or log(y / t) where c is 0. These cancel where y and t are close: with x = log(y / t), u = 2 - p and v = 1 - p it
+// is 2 t^u sum_(k >= 2) (u^(k-1) - v^(k-1)) x^k / k!, of which eight terms are enough for |x| < log 2. y is clipped to
+// 1e-7 at least; the gradient is 0 where it was. Where y^-p may leave the range of float, it is multiplied by 2^125,
+// and y - t by 2^-125.
 template <class V>
 struct Tweedie {
   static constexpr bool kByRow = false, kReplacesOutput = false, kInBlocks = true;
-  float power;
-  FASTREG_INLINE explicit Tweedie(const losses::Tweedie& loss) : power(loss.power) {}
+  static constexpr int kTerms = 8;
+  float power, series[kTerms];
+  FASTREG_INLINE explicit Tweedie(const losses::Tweedie& loss) : power(loss.power) {
+    const float u = 2.0f - power, v = 1.0f - power;
+    float term = 1.0f, of_v = 1.0f, factorial = 2.0f;   // of k = 2; u - v is 1
+    for (int i = 0; i < kTerms; ++i) {
+      series[i] = term / factorial;
+      of_v *= v;
+      term = u * term + of_v;
+      factorial *= static_cast<float>(i + 3);
+    }
+  }
   // |P(c)| from the exponent |c|, the size of log(y / t) and the logarithm of that of y and t whose power is the
   // larger.
   FASTREG_INLINE static V power_difference(float exponent, V distance, V logarithm, float sign) {
@@ -285,15 +307,25 @@ struct Tweedie {
     const V c(exponent);
     return exp(V(sign) * c * logarithm) * expm1_negative(V(0.0f) - c * distance) / (V(0.0f) - c);
   }
+  FASTREG_INLINE V deviance(V mean, V t, V log_y) const {
+    const V smallest(1e-30f), some = max(smallest, t), log_t = log(some), ratio = log_y - log_t;
+    const float u = 2.0f - power;
+    V above = power_difference(u, abs(ratio), max(log_t, log_y), 1.0f);
+    if (u > 0.0f) above = select(t < smallest, exp(V(u) * log_y) / V(u), above);   // t^u is 0
+    const V below = power_difference(power - 1.0f, abs(ratio), min(log_t, log_y), -1.0f);
+    const V far = by_sign(ratio, fnma(t, below, above));
+    const V lesser = min(mean, some), x = log_of_ratio(mean - t, lesser);
+    V near(series[kTerms - 1]);
+    for (int i = kTerms - 2; i >= 0; --i) near = fma(near, x, V(series[i]));
+    near = x * x * near * exp(V(u) * log_t);
+    return V(2.0f) * select(abs(mean - t) < lesser, near, far);
+  }
   FASTREG_INLINE LossValue<V> evaluate(V& y, V t) const {
-    const V least(kMinProbability), mean = max(least, y);
-    const V log_y = log(mean), log_t = log(max(V(1e-30f), t)), ratio = log_y - log_t, distance = abs(ratio);
-    const V above = power_difference(2.0f - power, distance, max(log_t, log_y), 1.0f);
-    const V below = power_difference(power - 1.0f, distance, min(log_t, log_y), -1.0f);
+    const V least(kMinProbability), mean = max(least, y), log_y = log(mean);
     const auto far = log_y > V(40.0f);
     const V shift = select(far, V(86.6433976f), V(0.0f)), share = select(far, V(0x1p-125f), V(1.0f));
     const V slope = share * (mean - t) * (V(2.0f) * exp(fma(V(0.0f - power), log_y, shift)));
-    return {by_sign(ratio, V(2.0f) * fnma(t, below, above)), select(y >= least, slope, V(0.0f))};
+    return {deviance(mean, t, log_y), select(y >= least, slope, V(0.0f))};
   }
 };
 template <>
@@ -328,7 +360,7 @@ struct BinaryFocalCrossentropy {
   FASTREG_INLINE LossValue<V> evaluate(V& y, V target) const {
     const V one(1.0f), t = focal.smoothed(target);
     const V p = min(V(kMaxProbability), max(V(kMinProbability), y)), q = one - p;
-    const V entropy = V(0.0f) - fma(t, log(p), (one - t) * log(q));
+    const V entropy = V(0.0f) - fma(t, log(p), (one - t) * log_of_rest(p, q));
     LossValue<V> value = focal.evaluate(p, q, t, entropy, one, (p - t) / (p * q));
     const auto inside = (y >= V(kMinProbability)) & (y <= V(kMaxProbability));
     value.gradient = select(inside, value.gradient, V(0.0f));
@@ -347,7 +379,8 @@ struct BinaryFocalCrossentropyFromLogits {
     const V p = select(upper, one, u) * share, q = select(upper, u, one) * share;
     const V entropy = fnma(z, t, max(V(0.0f), z)) + log1p_unit(u);
     z = p;
-    return focal.evaluate(p, q, t, entropy, p * q, p - t);
+    // 1 - q would have lost the digits of a small q.
+    return focal.evaluate(p, q, t, entropy, p * q, select(upper, one - t - q, p - t));
   }
 };
 template <>

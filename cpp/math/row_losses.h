@@ -9,51 +9,11 @@
 //
 //   z logits, p probabilities, t target, lse = log(sum_j e^(z_j - max)), scale = weight times the caller's factor
 #pragma once
-#include <cstdint>
-
 #include "math/losses.h"
+#include "math/shares.h"
 #include "math/softmax.h"
 
 namespace fastreg::math {
-
-// One row. Padding of y and target is finite; that of dy is written as 0.
-template <class V>
-struct LossRow {
-  Number<V>* y;              // is replaced by the probabilities if the formula starts from logits
-  const Number<V>* target;   // is null if the loss takes labels
-  std::int32_t label;
-  Number<V>* dy;             // is null if the gradient is not requested
-  Number<V> scale;           // the factor of dy
-  std::size_t cols, ld;
-};
-
-// With p >= 1e-7, gradients of a row of weight 1 stay below 1e37.
-inline constexpr float kMinSum = 1e-30f;
-
-// -t log p with p, an output's share of the sum of its row, clipped. Where p was not clipped, mass is t and pull t / p,
-// else both are 0. The gradient with respect to y_j is (sum_k mass_k - pull_j) / sum: the sum depends on y, too.
-template <class V>
-struct ShareLoss {
-  V loss, mass, pull;
-};
-template <class V>
-FASTREG_INLINE ShareLoss<V> share_loss(V y, V t, V divisor) {
-  const V share = y / divisor;
-  const V p = min(V(kMaxProbability), max(V(kMinProbability), share));
-  const auto inside = (share >= V(kMinProbability)) & (share <= V(kMaxProbability));
-  return {V(0.0f) - t * log(p), select(inside, t, V(0.0f)), select(inside, t / p, V(0.0f))};
-}
-
-// The divisor that makes the outputs of a row add up to 1: their sum or, if that is almost 0, a number that keeps all
-// results finite.
-template <class V>
-FASTREG_INLINE Number<V> share_divisor(const LossRow<V>& row) {
-  V total(0.0f);
-  for (std::size_t j = 0; j < row.ld; j += V::kLanes)
-    total = total + select(valid<V>(row.cols, j), V::load(row.y + j), V(0.0f));
-  const Number<V> divisor = sum(total), least(kMinSum);
-  return divisor > -least && divisor < least ? least : divisor;
-}
 
 template <class V, class Smoothing = Unsmoothed<V>>
 struct CategoricalCrossentropy {
@@ -64,17 +24,17 @@ struct CategoricalCrossentropy {
   template <class S>
   FASTREG_INLINE Number<V> along(const LossRow<V>& row) const {
     const Smoothing smoothed(smoothing, static_cast<float>(row.cols));
-    const Number<V> divisor = share_divisor(row);
+    const RowShares<V> shares(row);
     V total(0.0f), mass(0.0f);
     for (std::size_t j = 0; j < row.ld; j += V::kLanes) {
       const auto mask = valid<V>(row.cols, j);
-      const auto value = share_loss(V::load(row.y + j), smoothed(V::load(row.target + j)), V(divisor));
+      const auto value = share_loss(shares.of(V::load(row.y + j)), smoothed(V::load(row.target + j)));
       total = total + select(mask, value.loss, V(0.0f));
       mass = mass + select(mask, value.mass, V(0.0f));
       if (row.dy) value.pull.store(row.dy + j);
     }
     if (row.dy) {
-      const V whole(sum(mass)), scale(row.scale / divisor);
+      const V whole(sum(mass)), scale(shares.scale(row));
       for (std::size_t j = 0; j < row.ld; j += V::kLanes)
         select(valid<V>(row.cols, j), (whole - V::load(row.dy + j)) * scale, V(0.0f)).store(row.dy + j);
     }
@@ -156,10 +116,10 @@ struct SparseCategoricalCrossentropy {
   FASTREG_INLINE explicit SparseCategoricalCrossentropy(const losses::SparseCategoricalCrossentropy&) {}
   template <class S>
   FASTREG_INLINE Number<V> along(const LossRow<V>& row) const {
-    const Number<V> divisor = share_divisor(row);
-    const auto value = share_loss(S(row.y[row.label]), S(1.0f), S(divisor));
+    const RowShares<V> shares(row);
+    const auto value = share_loss(S(shares.factor * row.y[row.label]) / S(shares.divisor), S(1.0f));
     if (row.dy) {
-      const Number<V> scale = row.scale / divisor, mass = sum(value.mass);
+      const Number<V> scale = shares.scale(row), mass = sum(value.mass);
       const V others(mass * scale);
       for (std::size_t j = 0; j < row.ld; j += V::kLanes)
         select(valid<V>(row.cols, j), others, V(0.0f)).store(row.dy + j);
@@ -236,12 +196,12 @@ struct CategoricalFocalCrossentropy {
   template <class S>
   FASTREG_INLINE Number<V> along(const LossRow<V>& row) const {
     const Smoothed<V> smoothed(loss.label_smoothing, static_cast<float>(row.cols));
-    const Number<V> divisor = share_divisor(row);
+    const RowShares<V> shares(row);
     const V gamma(loss.gamma), least(kMinProbability), most(kMaxProbability);
     V total(0.0f), mass(0.0f);
     for (std::size_t j = 0; j < row.ld; j += V::kLanes) {
       const auto mask = valid<V>(row.cols, j);
-      const V share = V::load(row.y + j) / V(divisor), p = min(most, max(least, share));
+      const V share = shares.of(V::load(row.y + j)), p = min(most, max(least, share));
       const auto value =
           focal_share(p, log(p), smoothed(V::load(row.target + j)), of_columns<V>(loss.alpha, j), gamma);
       const V inside = select((share >= least) & (share <= most), value.mass, V(0.0f));
@@ -250,7 +210,7 @@ struct CategoricalFocalCrossentropy {
       if (row.dy) (inside / p).store(row.dy + j);
     }
     if (row.dy) {
-      const V whole(sum(mass)), scale(row.scale / divisor);
+      const V whole(sum(mass)), scale(shares.scale(row));
       for (std::size_t j = 0; j < row.ld; j += V::kLanes)
         select(valid<V>(row.cols, j), (whole - V::load(row.dy + j)) * scale, V(0.0f)).store(row.dy + j);
     }
@@ -303,6 +263,7 @@ struct FormulaOf<losses::CategoricalFocalCrossentropy> {
 };
 
 // (1 - p^q) / q for the output p of the label, clipped to 1e-7 at least. The gradient is 0 where it was clipped.
+// 1 - p^q cancels for a p near 1.
 template <class V>
 struct GeneralizedCrossEntropy {
   static constexpr bool kByRow = true, kHasLanes = false, kPadsColumn = true;
@@ -311,12 +272,13 @@ struct GeneralizedCrossEntropy {
   template <class S>
   FASTREG_INLINE Number<V> along(const LossRow<V>& row) const {
     const S least(kMinProbability), y(row.y[row.label]), p = max(least, y);
-    const S power = exp(S(q) * log(p));
+    const S exponent = S(q) * log(p), power = exp(exponent);
+    const S lost = select(p < S(2.0f), S(0.0f) - expm1_negative(min(S(1.0f), exponent)), S(1.0f) - power);
     if (row.dy) {
       for (std::size_t j = 0; j < row.ld; j += V::kLanes) V(0.0f).store(row.dy + j);
       row.dy[row.label] = sum(select(y >= least, S(0.0f) - S(row.scale) * power / p, S(0.0f)));
     }
-    return sum((S(1.0f) - power) / S(q));
+    return sum(lost / S(q));
   }
 };
 template <>

@@ -115,6 +115,12 @@ FASTREG_NOINLINE void transpose_columns(const float* w, std::size_t stride, std:
   }
 }
 
+// Whether a member reads more of W after this block. Behind the last one it fetches nothing: what lies there may be
+// another member's to update, and writing a line that two cores hold takes several times as long.
+FASTREG_INLINE bool reads_more(Range panels, std::size_t panel, bool is_last_block) {
+  return panel + 1 < panels.end || !is_last_block;
+}
+
 // dx of at most kFewRows rows, as dx^T = W dy^T: W is read by broadcast in the layout that it has, and only the small
 // matrices dy and dx are transposed. The loop takes four panels of inputs and kTransposed columns of W at a time.
 constexpr std::size_t kFewRows = 32, kTransposed = 256;
@@ -130,7 +136,6 @@ FASTREG_NOINLINE void input_few_rows(const MatmulInput& m) {
   p.bias = nullptr;
   p.relu = p.activate = p.last = false;
   p.ahead_stride = kPanel * kLane;
-  p.ahead_tiles = 4;
   const std::size_t end = smaller(m.in, m.panels.end * kPanel);
   for (std::size_t i = m.panels.begin * kPanel; i < end; i += kInputs) {
     const std::size_t inputs = smaller(kInputs, end - i);
@@ -146,7 +151,9 @@ FASTREG_NOINLINE void input_few_rows(const MatmulInput& m) {
           p.a = m.w + j * m.in + (i + r) * p.a_stride;
           p.c = dxt + r * p.width;
           p.rows = smaller(kPanel, inputs - r);
-          p.ahead = r + kPanel < inputs ? p.a + kPanel * p.a_stride : m.w + (j + kPanel) * m.in + i * kPanel;
+          const bool below = r + kPanel < inputs, beside = j + kPanel < m.cols;
+          p.ahead = below ? p.a + kPanel * p.a_stride : beside ? m.w + (j + kPanel) * m.in + i * kPanel : p.a;
+          p.ahead_tiles = below || beside ? 4 : 0;
           run_block<true, 1>(p);
         }
       }
@@ -189,9 +196,11 @@ FASTREG_NOINLINE void input_many_rows(const MatmulInput& m) {
         transpose_block(m.w + j * m.in + i * width, smaller(kPanel, m.in - i), width, width, wt + (j - k) * kPanel,
                         kPanel);
       }
+      const bool more = reads_more(m.panels, panel, p.last);
       p.ahead = p.last ? m.w + (i + kPanel) * kPanel : m.w + (k + p.k) * m.in + i * kPanel;
-      p.ahead_stride = m.in * kPanel;
-      p.ahead_tiles = (p.k + kPanel - 1) / kPanel;
+      if (!more) p.ahead = m.w + i * kPanel;
+      p.ahead_stride = more ? m.in * kPanel : 0;
+      p.ahead_tiles = more ? (p.k + kPanel - 1) / kPanel : 0;
       p.ahead_step = smaller(kLane, (kPanel * kPanel + p.k - 1) / p.k);
       run_block<true, 1>(p);
     }
@@ -304,9 +313,10 @@ void matmul(const Matmul& m) noexcept {
       p.a = m.x + m.rows.begin * m.ldx + k;
       p.b = m.w + j * m.k + k * p.width;
       p.k = p.last ? m.k - k : blocks.size;
-      p.ahead = p.b + p.k * p.width;
+      const bool more = reads_more(m.panels, panel, p.last);
+      p.ahead = more ? p.b + p.k * p.width : p.b;
       p.ahead_stride = p.k * kLane;
-      p.ahead_tiles = p.width / kLane;
+      p.ahead_tiles = more ? p.width / kLane : 0;
       run_block<true, 2>(p);
     }
   }

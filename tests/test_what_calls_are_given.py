@@ -62,15 +62,18 @@ BATCHES = {
 WHAT_TO_DO = "np.concatenate makes one array of batches, and train_on_batch, test_on_batch or predict_on_batch in a"
 
 
+def told_without_targets(name):
+    """The message where batches are given in place of x, and y is missing."""
+    return rf"^{name}\(\) missing 1 .*'y'; {name} .* no generator.*: {WHAT_TO_DO}"
+
+
 @pytest.mark.parametrize("make", BATCHES.values(), ids=BATCHES)
 @pytest.mark.parametrize("cls", [fr.Sequential, fr.Model])
 def test_batches_in_place_of_arrays(cls, make):
     model = compiled(cls)
     for call in (model.fit, model.evaluate):
-        name = rf"{cls.__name__}\.{call.__name__}"
-        with pytest.raises(TypeError, match=rf"^{name}\(\) missing 1 .*'y'; {name} .* no generator") as caught:
+        with pytest.raises(TypeError, match=told_without_targets(rf"{cls.__name__}\.{call.__name__}")):
             call(make(), verbose=0)
-        assert WHAT_TO_DO in str(caught.value)
         with pytest.raises(TypeError, match=f"^x: must be an array or a frame, got .*; {WHAT_TO_DO}"):
             call(make(), Y, verbose=0)
         with pytest.raises(TypeError, match=f"^y: must be an array or a frame, got .*; {WHAT_TO_DO}"):
@@ -79,11 +82,6 @@ def test_batches_in_place_of_arrays(cls, make):
         model.predict(make())
     with pytest.raises(ValueError, match=f"^fit: validation_data must be .*; {WHAT_TO_DO}"):
         model.fit(X, Y, validation_data=make(), verbose=0)
-
-
-def told_without_targets(name):
-    """The message where batches are given in place of x, and y is missing."""
-    return rf"^{name}\(\) missing 1 .*'y'; {name} .* no generator.*: {WHAT_TO_DO}"
 
 
 @pytest.mark.parametrize("make", BATCHES.values(), ids=BATCHES)

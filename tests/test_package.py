@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -9,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 import fastreg
+import pytest
 
 PACKAGE = Path(fastreg.__file__).parent
 MB = 1_000_000
@@ -46,6 +48,62 @@ def test_import_is_lazy():
     assert {name for name in added if name.startswith("fastreg")} == EAGER
     # Each of these alone costs more than the rest of the import.
     assert not added & {"dataclasses", "inspect", "importlib.metadata", "argparse", "logging", "concurrent.futures"}
+
+
+def printed_by(program):
+    result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    return result.stdout.split()
+
+
+def test_import_binds_no_part_of_the_compiled_module():
+    program = """
+import fastreg
+from fastreg import _core
+for name in ("DivergenceError", "Network", "Predictor", "TablePredictor"):
+    print(name in vars(_core))
+_core.Network
+for name in ("Network", "TablePredictor"):
+    print(name in vars(_core))
+_core.TablePredictor
+print("TablePredictor" in vars(_core))
+"""
+    assert printed_by(program) == ["True", "False", "False", "False", "True", "False", "True"]
+
+
+def test_binding_a_part_runs_no_python_code():
+    """pybind11 calls repr() for a default without a text, and there Python runs handlers of signals."""
+    texts = [path.read_text() for path in (Path(__file__).parent.parent / "cpp/bindings").glob("*.cpp")]
+    assert any("optional(" in text for text in texts)
+    assert not any(re.search(r"\barg\([^)]*\)\s*=", text) for text in texts)
+
+
+def test_absent_names_of_the_compiled_module():
+    for name in ("absent", "__path__", "\ud800", ""):
+        with pytest.raises(AttributeError, match=re.escape(f"'fastreg._core' has no attribute {name!r}")):
+            getattr(fastreg._core, name)
+
+
+def test_threads_ask_for_the_first_names_at_once():
+    program = """
+import sys, threading
+from fastreg import _core
+sys.setswitchinterval(1e-6)
+names = ["TablePredictor", "lines", "save_file", "Predictor", "Trainer", "MetricState", "dense", "Network", "schema"]
+start, found = threading.Barrier(32), [{} for _ in range(32)]
+def ask(i):
+    start.wait()
+    for k in range(len(names)):
+        name = names[(i + k) % len(names)]
+        found[i][name] = getattr(_core, name)
+threads = [threading.Thread(target=ask, args=(i,)) for i in range(32)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(all(one == found[0] and len(one) == len(names) for one in found))
+"""
+    for _ in range(5):
+        assert printed_by(program) == ["True"]
 
 
 def test_every_public_name_loads_on_first_access():

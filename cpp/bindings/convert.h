@@ -151,6 +151,13 @@ void own(py::detail::value_and_holder& self, std::unique_ptr<T> made) {
   }
 }
 
+// An argument that has a default. pybind11 would ask for the text of the default with repr(), in which Python runs
+// handlers of signals; one of them might ask for a name of the part that is being bound (module.cpp).
+template <class T>
+py::arg_v optional(const char* name, T&& value) {
+  return {name, std::forward<T>(value), "..."};
+}
+
 // Makes the Python class of T. An object that __new__ alone has made is a TypeError where its methods are called;
 // without this, pybind11 gives them memory that nobody has written.
 template <class T>

@@ -52,7 +52,7 @@ void bind_state(py::module_& module) {
           [](Self& self, const py::object& y_true, const py::object& y_pred, const py::object& weights) {
             self.add(metric_rows(y_true, y_pred, weights));
           },
-          py::arg("y_true"), py::arg("y_pred"), py::arg("sample_weight") = py::none())
+          py::arg("y_true"), py::arg("y_pred"), optional("sample_weight", py::none()))
       .def("reset", &Self::reset)
       .def("values", &Self::values);
 }

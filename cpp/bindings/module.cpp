@@ -1,4 +1,7 @@
-// The module fastreg._core: exceptions, runtime queries, and the parts bound in the other files.
+// The module fastreg._core: exceptions, runtime queries, and the parts bound in the other files. A part is bound when
+// one of its names is first asked for, so that importing fastreg costs little.
+#include <iterator>
+#include <pybind11/critical_section.h>
 #include <system_error>
 
 #include "bindings/convert.h"
@@ -71,6 +74,59 @@ void bind_runtime(py::module_& module) {
   });
 }
 
+// The parts in the order in which a training asks for them. Later parts use the classes of earlier ones.
+constexpr void (*kParts[])(py::module_&) = {bind_runtime,   bind_network, bind_ops,
+                                            bind_metrics,   bind_trainer, bind_predictor,
+                                            bind_files,     bind_cells,   bind_table_predictor};
+
+// Keeps the garbage collector from running Python code, which might ask for a name of the part that is being bound.
+class WithoutCollector {
+ public:
+  WithoutCollector() : was_enabled_(PyGC_Disable() != 0) {}
+  ~WithoutCollector() {
+    if (was_enabled_) PyGC_Enable();
+  }
+  WithoutCollector(const WithoutCollector&) = delete;
+  WithoutCollector& operator=(const WithoutCollector&) = delete;
+
+ private:
+  bool was_enabled_;
+};
+
+// Binds a part in a module of its own, whose names the module gets afterwards: pybind11 looks for each name before it
+// adds it, and nobody sees half of a part.
+void bind_part(const py::dict& names, void (*bind)(py::module_&)) {
+  const WithoutCollector disabled;
+  auto part = py::reinterpret_steal<py::module_>(PyModule_New("fastreg._core"));
+  if (!part) throw py::error_already_set();
+  bind(part);
+  if (PyDict_Merge(names.ptr(), part.attr("__dict__").ptr(), 0) != 0) throw py::error_already_set();
+}
+
+// Binds one part after the other until the module has the name.
+void bind_until(const py::module_& module, const py::dict& names, const py::str& name) {
+  static std::size_t bound = 0;
+  const py::scoped_critical_section locked(module);
+  for (; bound < std::size(kParts) && !names.contains(name); ++bound) {
+    try {
+      bind_part(names, kParts[bound]);
+    } catch (...) {
+      PyGC_Collect();   // frees the classes that were made, which pybind11 would not make twice
+      throw;
+    }
+  }
+}
+
+// Called by Python for a name that the module does not have yet. Names of two underscores are those that Python itself
+// asks for.
+py::object attribute(const py::module_& module, const py::str& name) {
+  const py::dict names = module.attr("__dict__");
+  if (!name.attr("startswith")("__").cast<bool>()) bind_until(module, names, name);
+  if (!names.contains(name))
+    throw py::attribute_error("module 'fastreg._core' has no attribute " + std::string(py::str(py::repr(name))));
+  return names[name];
+}
+
 constexpr const char* kOneInterpreter =
     "fastreg cannot be imported in a sub-interpreter; import it in the main interpreter, or give each worker a process";
 
@@ -93,15 +149,8 @@ PYBIND11_MODULE(_core_of_main_interpreter, module, pybind11::mod_gil_not_used())
   module.attr("DivergenceError") = pybind11::reinterpret_steal<pybind11::object>(
       PyErr_NewExceptionWithDoc("fastreg.DivergenceError", "Training left the range of finite numbers.",
                                 PyExc_FloatingPointError, nullptr));
-  fb::bind_runtime(module);
-  fb::bind_network(module);
-  fb::bind_metrics(module);
-  fb::bind_trainer(module);
-  fb::bind_files(module);
-  fb::bind_ops(module);
-  fb::bind_predictor(module);
-  fb::bind_table_predictor(module);
-  fb::bind_cells(module);
+  pybind11::detail::npy_api::get();   // loads NumPy, which runs Python code
+  module.def("__getattr__", [module](const pybind11::str& name) { return fb::attribute(module, name); });
 }
 
 // The function that the interpreter looks for. Before Python 3.12, the way in which pybind11 takes the interpreter lock

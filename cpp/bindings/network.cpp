@@ -145,10 +145,10 @@ void bind_network(py::module_& module) {
       .def_property_readonly("output_widths", &Network::output_widths)
       .def("weight_info", [](const Network& network) { return info_list(network.weights()); })
       .def("get_weights", &get_weights)
-      .def("set_weights", &set_weights, py::arg("weights"), py::arg("first") = py::none())
+      .def("set_weights", &set_weights, py::arg("weights"), optional("first", py::none()))
       .def("set_weight_part", &set_weight_part, py::arg("index"), py::arg("first"), py::arg("values"))
-      .def("predict", &predict, py::arg("x"), py::arg("out") = py::none(), py::arg("precision") = "highest")
-      .def("predict_if_finite", &predict_if_finite, py::arg("x"), py::arg("precision") = "highest", py::pos_only());
+      .def("predict", &predict, py::arg("x"), optional("out", py::none()), optional("precision", "highest"))
+      .def("predict_if_finite", &predict_if_finite, py::arg("x"), optional("precision", "highest"), py::pos_only());
   module.def("network_info", &network_info, py::arg("description"));
   module.def("layer_info", &layer_info, py::arg("layer"), py::arg("input_widths"));
 }

@@ -131,7 +131,7 @@ void bind_table_predictor(py::module_& module) {
             own(self, std::make_unique<PyTablePredictor>(network, encodings, limits, temperature, curves));
           },
           py::detail::is_new_style_constructor(), py::arg("network"), py::arg("encodings"), py::arg("limits"),
-          py::arg("temperature"), py::arg("curves") = py::none())
+          py::arg("temperature"), optional("curves", py::none()))
       .def("__call__", &PyTablePredictor::call, py::arg("codes"))
       .def_property_readonly("n_codes", &PyTablePredictor::n_codes)
       .def_property_readonly("n_outputs", &PyTablePredictor::n_outputs)

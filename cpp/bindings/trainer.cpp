@@ -346,8 +346,8 @@ std::unique_ptr<PyTrainer> make_trainer(const py::object& network, const py::obj
 
 void bind_batches(py::class_<PyTrainer>& trainer) {
   trainer.def("train_batch", &train_batch, py::arg("data"), py::arg("rates"),
-              py::arg("functions") = no_functions())
-      .def("test_batch", &test_batch, py::arg("data"), py::arg("functions") = no_functions());
+              optional("functions", no_functions()))
+      .def("test_batch", &test_batch, py::arg("data"), optional("functions", no_functions()));
 }
 
 // The value of a member function, which may wait for a lock, and so without the interpreter's.
@@ -412,17 +412,17 @@ void bind_trainer(py::module_& module) {
           },
           py::arg("rate"), py::pos_only())
       .def("fit", &fit, py::arg("data"), py::arg("validation"), py::kw_only(), py::arg("batch_size"),
-           py::arg("epochs"), py::arg("shuffle"), py::arg("rates"), py::arg("early_stopping") = py::tuple(),
-           py::arg("stop_signals") = py::tuple(), py::arg("time_limit") = std::numeric_limits<double>::infinity(),
-           py::arg("on_epoch") = py::none(), py::arg("on_poll") = py::none(), py::arg("on_rates") = py::none(),
-           py::arg("interval") = 0.0, py::arg("steps_per_epoch") = 0, py::arg("validated") = py::none(),
-           py::arg("last_epoch") = py::none(), py::arg("on_batch") = py::none(),
-           py::arg("on_validation") = py::none(), py::arg("functions") = no_functions())
+           py::arg("epochs"), py::arg("shuffle"), py::arg("rates"), optional("early_stopping", py::tuple()),
+           optional("stop_signals", py::tuple()), optional("time_limit", std::numeric_limits<double>::infinity()),
+           optional("on_epoch", py::none()), optional("on_poll", py::none()), optional("on_rates", py::none()),
+           optional("interval", 0.0), optional("steps_per_epoch", 0), optional("validated", py::none()),
+           optional("last_epoch", py::none()), optional("on_batch", py::none()),
+           optional("on_validation", py::none()), optional("functions", no_functions()))
       .def("steps_of_epoch", [](const Self& self, std::size_t rows, std::size_t batch_size) {
             return self.trainer->steps_of_epoch(rows, batch_size);
           }, py::arg("rows"), py::arg("batch_size"), py::pos_only())
       .def_property_readonly("log_count", [](const Self& self) { return self.trainer->log_count(); })
-      .def("evaluate", &evaluate, py::arg("data"), py::arg("functions") = no_functions())
+      .def("evaluate", &evaluate, py::arg("data"), optional("functions", no_functions()))
       .def("get_state", [](const Self& self) { return get_state(self, true); })
       .def("get_moments", [](const Self& self) { return py::object(get_state(self, false)[1]); })
       .def("set_moments", &set_moments, py::arg("moments"))

@@ -197,3 +197,43 @@ def test_targets_of_conformalize_that_are_no_numbers_are_refused(y, error, messa
     """Dates were numbers of nanoseconds, and complex numbers their real parts."""
     with pytest.raises(error, match=message):
         MLPRegressor(**QUICK).fit(X, VALUES).conformalize(X, y)
+
+
+# RealMLP takes no weights, and to it masked cells of X are missing.
+REFUSED = [(kind, name) for kind in (MLPClassifier, MLPRegressor)
+           for name in ("X", "y", "sample_weight", "X_val", "y_val", "sample_weight_val")]
+REFUSED += [(kind, name) for kind in (RealMLPClassifier, RealMLPRegressor) for name in ("y", "y_val")]
+
+
+@pytest.mark.parametrize(("kind", "name"), REFUSED)
+def test_masked_values_are_refused(kind, name):
+    """scikit-learn's checks drop the mask, so that what is under it would be trained on."""
+    y = SIGNS if kind.__name__.endswith("Classifier") else VALUES
+    given = {"X": X, "y": y, "X_val": X, "y_val": y}
+    if kind in (MLPClassifier, MLPRegressor):
+        given |= {"sample_weight": np.ones(90), "sample_weight_val": np.ones(90)}
+    made = kind(hidden_layer_sizes=4, max_iter=1, random_state=0)
+    nothing_masked = {key: np.ma.masked_array(value) for key, value in given.items()}
+    np.testing.assert_array_equal(made.fit(**nothing_masked).predict(X), made.fit(**given).predict(X))
+    masked = np.ma.masked_array(given[name], mask=np.zeros_like(given[name], bool))
+    masked[3] = np.ma.masked
+    with pytest.raises(ValueError, match=rf"^{name}: masked values are not supported"):
+        made.fit(**given | {name: masked})
+    if name == "X":
+        with pytest.raises(ValueError, match=r"^X: masked values are not supported"):
+            made.predict(masked)
+
+
+@pytest.mark.parametrize("form", ["TD-S", "TD"])
+@pytest.mark.parametrize("kind", [int, float, object])
+def test_masked_cells_of_realmlp_are_missing(kind, form):
+    hidden = np.random.default_rng(1).random(X.shape) < 0.2
+    rows = (10 * X).astype(kind)
+    made = RealMLPRegressor(4, form=form, max_iter=2, random_state=0, categorical_features=[2])
+    absent = rows.astype(object)
+    absent[hidden] = None
+    expected = made.fit(absent, VALUES).predict(absent)
+    rows[hidden] = 10**6  # under a mask it must not count
+    masked = np.ma.masked_array(rows, mask=hidden)
+    np.testing.assert_array_equal(made.fit(masked, VALUES).predict(masked), expected)
+    assert not np.array_equal(made.fit(rows, VALUES).predict(rows), expected)

@@ -56,8 +56,6 @@ def numeric(value: object, name: str) -> NDArray[Any]:
         return value
     if hasattr(value, "toarray"):
         raise TypeError(f"{name}: sparse matrices are not supported, got {type(value).__name__}; call its toarray()")
-    if isinstance(value, np.ma.MaskedArray) and np.any(value.mask):
-        raise ValueError(f"{name}: masked values are not supported; fill or drop them first")
     if type(value) is not np.ndarray:
         value = taken(value, name)
         frames.refuse_types(value, name)

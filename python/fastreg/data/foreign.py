@@ -1,4 +1,4 @@
-"""Objects of other libraries in place of arrays: memory becomes an array; what gives batches or is lazy is refused."""
+"""Objects in place of arrays: memory of others becomes an array; what gives batches, is lazy or masked is refused."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ def taken(value: Any, name: str) -> Any:
 
     Raises:
         TypeError: If it is a LazyFrame, or gives batches: a generator, an iterator or a loader of data.
-        ValueError: If its memory is not that of a CPU, or NumPy has no such numbers.
+        ValueError: If its memory is not that of a CPU, or NumPy has no such numbers, or values of it are masked.
     """
+    if isinstance(value, np.ma.MaskedArray) and np.any(value.mask):
+        raise ValueError(f"{name}: masked values are not supported; fill or drop them first")
     if isinstance(value, (np.ndarray, Sequence, Mapping)) or value is None:
         return value
     refuse_lazy(value, name)

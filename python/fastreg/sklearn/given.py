@@ -14,6 +14,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from fastreg.data import arrays
+from fastreg.data.foreign import taken
 from fastreg.internal.checks import NON_NEGATIVE, check_real, describe
 
 __all__ = [
@@ -60,6 +61,7 @@ def checked_random_state(owner: str, value: Any) -> Any:
 
 def checked_weights(name: str, value: Any, X: Any) -> NDArray[np.float64]:
     """Weights of the rows of X as an array; raises ValueError unless they are finite, >= 0 and not all 0."""
+    value = taken(value, name)
     with nullcontext() if name == "sample_weight" else naming(name):
         weights: NDArray[np.float64] = _check_sample_weight(value, X, dtype=np.float64)
     if not (np.isfinite(weights).all() and weights.min() >= 0 and weights.any()):

@@ -96,8 +96,8 @@ class _RealMLP(BaseEstimator, ABC):  # type: ignore[misc]
         After an error or an interrupt the estimator is as it was before: not fitted, or fitted by an earlier call.
 
         Args:
-            X: Rows of features, (n, features): an array, or a frame of pandas, polars or Arrow. NaN, None, null and NA
-                are missing.
+            X: Rows of features, (n, features): an array, or a frame of pandas, polars or Arrow. NaN, None, null, NA and
+                masked cells are missing.
             y: Their targets.
             X_val: Rows to judge epochs by; None holds ``validation_fraction`` of the rows back.
             y_val: Their targets.

@@ -28,7 +28,10 @@ _CATEGORIES = "; name the column in categorical_features if it holds categories"
 
 
 def as_frame(X: Any) -> Any:
-    """The rows as they are, a table for a batch of Arrow. Raises TypeError for a LazyFrame and for batches."""
+    """The rows, a table for a batch of Arrow, without a mask. Raises TypeError for a LazyFrame and for batches."""
+    if isinstance(X, np.ma.MaskedArray) and X.dtype.kind not in "mM":  # what is masked is missing
+        missing: Any = np.nan if X.dtype.kind in "biuf" else None
+        X = np.where(np.ma.getmaskarray(X), missing, X.data.astype(object if missing is None else np.float64))
     X = taken(X, "X")
     if type(X).__module__.partition(".")[0] == "pyarrow" and type(X).__name__ == "RecordBatch":
         import pyarrow

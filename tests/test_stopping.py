@@ -274,6 +274,25 @@ def test_history_tells_what_ended_the_run():
     assert model.fit(X, Y, epochs=2, initial_epoch=2, verbose=0, callbacks=[kept]).stopped_by == ""
 
 
+@pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_begin", "on_train_end", "schedule"])
+@pytest.mark.parametrize("error", [LookupError, KeyboardInterrupt, SystemExit])
+def test_history_tells_of_an_error_before_the_first_epoch_or_after_the_last_one(hook, error):
+    def fail(*arguments):
+        raise error("mine")
+
+    kept, model, stopping = callbacks.History(), tutorial(), callbacks.EarlyStopping("loss", min_delta=100)
+    given = [kept, stopping] if hook == "schedule" else [kept, stopping, callbacks.LambdaCallback(**{hook: fail})]
+    model.compile(fr.optimizers.SGD(fail if hook == "schedule" else 0.1), "mse")
+    with pytest.raises(error, match="mine"):
+        model.fit(X, Y, epochs=9, verbose=0, callbacks=given)
+    assert model.history is kept
+    assert kept.stopped_by == "error"
+    assert kept.epoch == ([0, 1] if hook == "on_train_end" else [])
+    assert {key: len(values) for key, values in kept.history.items()} == {"loss": len(kept.epoch)}
+    model.compile("sgd", "mse")
+    assert model.fit(X, Y, epochs=2, verbose=0, callbacks=[kept]).stopped_by == ""
+
+
 def entered(given):
     """The Python functions of the package that were called while a fit was within the core."""
     names = set()

@@ -155,6 +155,9 @@ class Run:
 
     def __exit__(self, *error: object) -> None:
         self._core.last_epoch = None
+        if error[0] is not None and self.history.stopped_by != "diverged":
+            self.history.stopped_by = "error"  # also before the first epoch and after the last one
+            self.history.history = self.history.history or {key: [] for key in self.keys}
 
     def begin(self, first: int, params: dict[str, int]) -> None:
         """Calls the hooks before the first epoch."""

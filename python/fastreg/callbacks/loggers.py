@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from fastreg.callbacks.base import Callback, Logs
 from fastreg.internal.checks import check_bool, check_name, describe
+from fastreg.internal.histories import real_number
 
 __all__ = ["CSVLogger", "JSONLogger"]
 
@@ -119,14 +120,15 @@ class CSVLogger(_FileLogger):
 class JSONLogger(_FileLogger):
     """Writes the values of each epoch to a file of JSON lines, ``{"epoch": 0, "loss": ...}`` for each epoch.
 
-    NaN and infinities, which JSON does not have, are null. The file is flushed after each line.
+    NaN and infinities, which JSON does not have, are null. Texts, bools and None that callbacks add are written, too.
+    The file is flushed after each line.
 
     Args:
         filename: The file, usually ``.jsonl``; an existing one is replaced unless ``append`` is set.
         append: Whether to append to an existing file, for a run that is continued.
 
     Raises:
-        TypeError: If an argument is of the wrong kind.
+        TypeError: If an argument is of the wrong kind; in ``fit``, if a callback has added a list or another object.
         OSError: In ``fit``, if the file cannot be written.
 
     Example:
@@ -145,12 +147,16 @@ class JSONLogger(_FileLogger):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Writes a line."""
-        values = {key: _finite(value) for key, value in (logs or {}).items()}
+        values = {key: _in_json(key, value) for key, value in (logs or {}).items()}
         file = self._opened()
         file.write(json.dumps({"epoch": epoch, **values}, allow_nan=False) + "\n")
         file.flush()
 
 
-def _finite(value: Any) -> float | None:
-    number = float(value)
+def _in_json(key: str, value: Any) -> float | str | bool | None:
+    """A value of logs as JSON has it: a finite number, null, true, false, or a text that a callback has added."""
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if (number := real_number(value)) is None:
+        raise TypeError(f"JSONLogger: logs[{key!r}] must be a number, a text, a bool or None, got {describe(value)}")
     return number if math.isfinite(number) else None

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastreg.callbacks.base import Callback, Logs
 from fastreg.internal.extras import needs
+from fastreg.internal.histories import real_number
 
 __all__ = ["ProgbarLogger", "TqdmCallback"]
 
@@ -54,7 +55,9 @@ class TqdmCallback(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Moves the bar on."""
         if self._bar is not None:
-            self._bar.set_postfix({key: f"{value:.4g}" for key, value in (logs or {}).items()}, refresh=False)
+            numbers = {key: real_number(value) for key, value in (logs or {}).items()}
+            shown = {key: f"{number:.4g}" for key, number in numbers.items() if number is not None}
+            self._bar.set_postfix(shown, refresh=False)
             self._bar.update(epoch + 1 - self._bar.n)
 
     def on_train_end(self, logs: Logs | None = None) -> None:

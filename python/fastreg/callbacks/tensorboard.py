@@ -8,6 +8,7 @@ from typing import Any
 from fastreg.callbacks.base import Callback, Logs
 from fastreg.internal.checks import AT_LEAST_ONE, NON_NEGATIVE, check_int, describe
 from fastreg.internal.extras import needs
+from fastreg.internal.histories import real_number
 
 __all__ = ["TensorBoard"]
 
@@ -105,8 +106,10 @@ class TensorBoard(Callback):
                 self._writer("train").add_scalar(f"batch_{key}", value, self._batches)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Writes the values of the epoch."""
+        """Writes the numbers of the epoch."""
         for key, value in (logs or {}).items():
+            if real_number(value) is None:
+                continue  # a text of another callback
             run = "validation" if key.startswith("val_") else "train"
             self._writer(run).add_scalar(f"epoch_{key.removeprefix('val_')}", value, epoch)
         if self.histogram_freq and epoch % self.histogram_freq == 0:

@@ -1,11 +1,13 @@
-"""Which values of a history belong to which epoch: those of validation may be of some epochs only."""
+"""Which values of logs a history has, and to which epoch they belong: those of validation may be of some only."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["validation_places"]
+import numpy as np
+
+__all__ = ["real_number", "validation_places"]
 
 
 def validation_places(call: str, given: Any) -> Sequence[int]:
@@ -31,3 +33,15 @@ def validation_places(call: str, given: Any) -> Sequence[int]:
             "History that fit returns knows the epochs of validation_freq, and may be given itself"
         )
     return [epochs.index(epoch) for epoch in validated]
+
+
+def real_number(value: Any) -> float | None:
+    """A value of logs as a float, also one of another library's types; None for what is no single real number."""
+    if isinstance(value, (int, float)):
+        return float(value)
+    if isinstance(value, (str, bytes, bytearray, np.complexfloating)) or getattr(value, "ndim", 0) != 0:
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None

@@ -10,14 +10,18 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from typing import Any
+
+from fastreg.internal.histories import real_number
 
 _INTERVAL = 0.1
 _BAR = 12
 
 
-def format_values(logs: Mapping[str, float]) -> str:
-    """``loss 0.1234 - accuracy 0.9500``, in the order of the logs."""
-    return " - ".join(f"{key} {_number(value)}" for key, value in logs.items())
+def format_values(logs: Mapping[str, Any]) -> str:
+    """``loss 0.1234 - accuracy 0.9500``, in the order of the logs; what callbacks have added may be no number."""
+    numbers = {key: real_number(value) for key, value in logs.items()}
+    return " - ".join(f"{key} {_number(number)}" for key, number in numbers.items() if number is not None)
 
 
 def _number(value: float) -> str:

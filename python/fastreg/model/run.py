@@ -18,6 +18,7 @@ from fastreg.callbacks.early_stopping import EarlyStopping
 from fastreg.callbacks.history import History
 from fastreg.callbacks.stops import TerminateOnNaN
 from fastreg.internal.dataclasses import replace
+from fastreg.internal.histories import real_number
 from fastreg.internal.progress import Progress, say
 from fastreg.model.core import CoreModel
 from fastreg.model.given_callbacks import adds_keys, has_hook, warn_of_patience
@@ -206,13 +207,13 @@ class Run:
         if not known:
             self.history.epoch.append(epoch)
         for key, value in logs.items():
-            if not isinstance(value, (int, float, np.number)):
+            if (number := real_number(value)) is None:
                 continue
             column = history.setdefault(key, [])
             if known and key in self._recorded:
-                column[-1] = float(value)
+                column[-1:] = [number]  # a callback may have emptied it
             else:
-                column.append(float(value))
+                column.append(number)
         self._recorded = set(logs)
 
     def on_batch(self, core_epoch: int, step: int, values: list[float] | None) -> bool:

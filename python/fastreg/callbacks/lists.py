@@ -18,8 +18,8 @@ __all__ = ["CallbackList"]
 class CallbackList(Callback):
     """Several callbacks that are called as one, in their order.
 
-    ``fit``, ``evaluate`` and ``predict`` take one in place of a list. A loop of your own can use it to call the hooks
-    of all callbacks.
+    ``fit``, ``evaluate`` and ``predict`` take one in place of a list, and call the callbacks in it; a derived class
+    that has hooks of its own is a TypeError there. A loop of your own can use it to call the hooks of all callbacks.
 
     Args:
         callbacks: A list of callbacks.

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from fastreg.callbacks.base import Callback, overrides
+from fastreg.callbacks.base import HOOKS, Callback, overrides
 from fastreg.callbacks.early_stopping import EarlyStopping
 from fastreg.callbacks.lists import CallbackList
 from fastreg.internal.checks import describe
@@ -15,11 +15,11 @@ __all__ = ["adds_keys", "checked_list", "has_hook", "warn_of_patience"]
 
 
 def checked_list(value: Any, call: str = "fit") -> list[Callback]:
-    """The callbacks of an argument ``callbacks``. Other objects raise TypeError."""
+    """The callbacks of an argument ``callbacks``. Other objects raise TypeError, and a list with hooks of its own."""
     if value is None:
         return []
     if isinstance(value, CallbackList):
-        value = value.callbacks
+        value = _members(value, call)
     items = [value] if isinstance(value, Callback) else list(value) if hasattr(value, "__iter__") else None
     if items is None:
         raise TypeError(f"{call}: callbacks must be a list of callbacks, got {describe(value)}")
@@ -30,6 +30,18 @@ def checked_list(value: Any, call: str = "fit") -> list[Callback]:
             raise TypeError(f"{call}: callbacks must be instances of callbacks.Callback, got {describe(item)}{hint}")
         found += checked_list(item, call) if isinstance(item, CallbackList) else [item]
     return found
+
+
+def _members(several: CallbackList, call: str) -> list[Callback]:
+    """The callbacks of a list. TypeError for a hook of the list itself, which no call of a model would reach."""
+    kind, own = type(several), vars(several)
+    for name in (*HOOKS, "set_model", "set_params", "get_state", "set_state"):
+        if name in own or getattr(kind, name) is not getattr(CallbackList, name):
+            raise TypeError(
+                f"{call}: {name} of a {kind.__name__} would never be called, since a CallbackList is taken as its "
+                "callbacks; put a Callback with that method into the list"
+            )
+    return several.callbacks
 
 
 def has_hook(item: Callback, *hooks: str) -> bool:

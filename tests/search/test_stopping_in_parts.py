@@ -1,6 +1,6 @@
 """Early stopping of a trial in parts is that of the trial at once, with hooks of one's own and other callbacks.
 
-The trial at once is judged by the core, and the trial in parts in Python.
+The trial at once is judged by the core, or by a derived class, and the trial in parts in Python.
 """
 
 import pickle
@@ -140,6 +140,33 @@ class Hides(callbacks.Callback):
 ], ids=["added", "added max", "two", "plateau", "before", "after"])  # fmt: skip
 def test_other_callbacks_meet_early_stopping_as_in_one_call(items):
     check_that_parts_make_the_whole(context(items))
+
+
+class Late(callbacks.EarlyStopping):
+    """Judges no epoch before the fifth one."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch >= 4:
+            super().on_epoch_end(epoch, logs)
+
+
+class Falls(callbacks.EarlyStopping):
+    """Judges other values than those of the logs, which are best in the third epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, {"val_loss": abs(epoch - 2.0)})
+
+
+@pytest.mark.parametrize("sent", [False, True])
+@pytest.mark.parametrize(("stopping", "epochs", "best"), [
+    (Late(patience=1, min_delta=100), 6, 5), (Late(patience=99), EPOCHS, None), (Falls(patience=2), 5, 3),
+    (Falls(patience=99), EPOCHS, 3),
+])  # fmt: skip
+@pytest.mark.parametrize("others", [[], [Hides()]], ids=len)
+def test_a_derived_class_decides_what_is_judged(stopping, epochs, best, sent, others):
+    whole = check_that_parts_make_the_whole(context([*others, stopping]), sent)
+    assert whole.epochs == epochs
+    assert best is None or whole.best_epoch == best
 
 
 @pytest.mark.parametrize("freq", [2, 3, 5, [2, 3, 9]], ids=str)

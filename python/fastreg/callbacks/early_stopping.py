@@ -24,7 +24,7 @@ from fastreg.internal.checks import (
 )
 from fastreg.internal.forks import in_child
 
-__all__ = ["EarlyStopping", "Judge", "directions_of", "judged_by_the_core"]
+__all__ = ["EarlyStopping", "Judge", "directions_of", "judged_by_hand", "judged_by_the_core"]
 
 
 class Judge:
@@ -96,6 +96,8 @@ class _Fits:
 
 
 _FITS = _Fits()
+# Those that a fit calls as a loop of one's own would, but for the best weights, which go back at its end.
+_BY_HAND = _Fits()
 
 _OWNER = "EarlyStopping"
 _SETTINGS: dict[str, Callable[[Any], Any]] = {
@@ -131,6 +133,10 @@ class EarlyStopping(Callback):
     The arguments are attributes that can be set, not during a fit that has it; in a loop of your own they hold from the
     next epoch on. A class derived from this one may have any further attribute.
 
+    Within ``fit`` each epoch is judged before other callbacks change its values or the weights, unless a callback adds
+    the value. In a class derived from this one ``on_epoch_end`` decides, as in Keras: the epochs and logs that it
+    passes to ``super().on_epoch_end`` are judged, and no others.
+
     Args:
         monitor: Key of the value: ``"loss"``, the name of a metric, or one of them with ``val_`` in front.
         min_delta: Smallest change that counts, >= 0 (of a negative number the sign is dropped, as in Keras).
@@ -157,6 +163,9 @@ class EarlyStopping(Callback):
     """
 
     _aside = Callback._aside | frozenset(_FILLED)
+
+    # What a search that trains in parts does with an epoch that a derived class passes on.
+    _passes_to: Callable[[int, Logs | None], None] | None = None
 
     def __init__(
         self,
@@ -192,13 +201,15 @@ class EarlyStopping(Callback):
             self.best, self.best_epoch, self.stopped_epoch = None, 0, 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Judges an epoch of a loop of your own; within ``fit`` it does nothing, since C++ judges.
+        """Judges an epoch of a loop of your own; within ``fit``, where C++ judges, one that a derived class passes on.
 
         Raises:
             ValueError: If ``monitor`` is not in ``logs``.
             TypeError: If there are no ``logs``, or the value is not a number.
         """
         if self in _FITS:
+            if self._passes_to is not None:
+                self._passes_to(epoch, logs)
             return
         if not isinstance(logs, Mapping):
             raise TypeError(f"EarlyStopping: logs must be a dict with {self.monitor!r}, got {describe(logs)}")
@@ -220,7 +231,8 @@ class EarlyStopping(Callback):
             self.stopped_epoch = epoch
             if model is not None:
                 model.stop_training = True
-            self._restore()
+            if self not in _BY_HAND:
+                self._restore()
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Restores the best weights of a loop of your own."""
@@ -337,6 +349,18 @@ def judged_by_the_core(stoppers: Sequence[EarlyStopping]) -> Iterator[None]:
     finally:
         for stopper in stoppers:
             _FITS.end(stopper)
+
+
+@contextmanager
+def judged_by_hand(stoppers: Sequence[EarlyStopping]) -> Iterator[None]:
+    """Marks them as called by a fit, which restores their best weights at its end."""
+    for stopper in stoppers:
+        _BY_HAND.begin(stopper)
+    try:
+        yield
+    finally:
+        for stopper in stoppers:
+            _BY_HAND.end(stopper)
 
 
 def logged(owner: str, key: str, value: object) -> float:

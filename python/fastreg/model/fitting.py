@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fastreg import _core
 from fastreg.callbacks.base import Callback
-from fastreg.callbacks.early_stopping import judged_by_the_core
+from fastreg.callbacks.early_stopping import judged_by_hand, judged_by_the_core
 from fastreg.callbacks.history import History
 from fastreg.callbacks.stops import StopSignal, TimeLimit
 from fastreg.data import arrays
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 # Seconds between calls into Python, if only the progress needs them.
 _PROGRESS_INTERVAL = 0.1
 
-# What a run without EarlyStopping enters in place of judged_by_the_core.
+# What a run without EarlyStopping enters in place of judged_by_the_core and judged_by_hand.
 _NO_STOPPERS = nullcontext()
 
 
@@ -176,8 +176,9 @@ def _trained(
     core.run_length = RunLength(steps, steps * last, trainer.step - steps * first)
     model.stop_training, model.history = False, run.history
     judged = judged_by_the_core(run.stoppers) if run.stoppers else _NO_STOPPERS
+    called = judged_by_hand(run.by_hand) if run.by_hand else _NO_STOPPERS
     core.feature_names = names
-    with judged, run:
+    with judged, called, run:
         run.begin(first, {"epochs": last, "steps": steps, "verbose": shown})
         last = first if run.ended else last
         # Only now: a callback may have set the rate before the first epoch.

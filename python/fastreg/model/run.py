@@ -93,8 +93,11 @@ class Run:
         self._backups = [item for item in items if hasattr(item, "write_epoch")]
         added = any(adds_keys(item) for item in items)
         stoppers = [item for item in items if isinstance(item, EarlyStopping)]
-        # A backup keeps the state of early stopping, and a key that a callback adds is known to Python alone.
-        self.by_hand = [item for item in stoppers if self._backups or (added and item.monitor not in keys)]
+        # A backup keeps the state of early stopping, a key that a callback adds is known to Python alone, and in a
+        # derived class on_epoch_end decides.
+        decides = [item for item in stoppers if has_hook(item, "on_epoch_end")]
+        late = [item for item in stoppers if item in decides or (added and item.monitor not in keys)]
+        self.by_hand = [item for item in stoppers if self._backups or item in late]
         self.stoppers = [item for item in stoppers if item not in self.by_hand]
         self.configs = [item.core_config(keys, directions) for item in self.stoppers]
         for item in items:
@@ -102,7 +105,10 @@ class Run:
         for item in self.by_hand:
             item.watch(directions)
         warn_of_patience(items)
-        self.own = [item for item in items if item in self.by_hand or has_hook(item, "on_epoch_begin", "on_epoch_end")]
+        # As the core does, these judge before callbacks change values.
+        first = [item for item in self.by_hand if item not in late]
+        called = [item for item in items if item in late or has_hook(item, "on_epoch_begin", "on_epoch_end")]
+        self.own = [*first, *(item for item in called if item not in first)]
         batch_hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
         self.in_batches = [item for item in items if has_hook(item, *batch_hooks)]
 

@@ -125,6 +125,9 @@ class CarriedStopping(Callback):
         self._judge: Judge | None = None
         self._keys: Sequence[str] = ()
         self._directions: Mapping[str, str] = {}
+        self._decides = has_hook(original, "on_epoch_end")
+        if self._decides:
+            original._passes_to = self._take_passed
         for hook in HOOKS:
             if hook not in _OWN_HOOKS and has_hook(original, hook):
                 setattr(self, hook, getattr(original, hook))
@@ -148,24 +151,27 @@ class CarriedStopping(Callback):
         self.original.on_train_begin(logs)
 
     def first_at_the_end(self, epoch: int, logs: Logs) -> None:
-        """Judges an epoch before the hook of any callback, unless another callback adds the value."""
-        if not self.watches_added:
+        """Judges an epoch before the hook of any callback, unless :attr:`is_late`."""
+        if not self.is_late:
             self._take(epoch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Judges an epoch by a value that another callback has added."""
-        if self.watches_added:
-            if self.monitor not in (logs or {}):
-                raise unknown_monitor("EarlyStopping", self.monitor, list(logs or ()))
-            self._take(epoch, logs or {})
-            self._tell()
-        if has_hook(self.original, "on_epoch_end"):
+        """Judges an epoch by a value that another callback has added, or lets a derived class do so."""
+        if self._decides:
             self.original.on_epoch_end(epoch, logs)
+        elif self.is_late:
+            self._take_passed(epoch, logs)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """For the hooks."""
         self._tell()
         self.original.on_train_end(logs)
+
+    def _take_passed(self, epoch: int, logs: Logs | None) -> None:
+        if self.monitor not in (logs or {}) and self.monitor not in self._keys:
+            raise unknown_monitor("EarlyStopping", self.monitor, list(logs or ()))
+        self._take(epoch, logs or {})
+        self._tell()
 
     def _take(self, epoch: int, logs: Logs) -> None:
         if self.monitor not in logs:
@@ -197,9 +203,9 @@ class CarriedStopping(Callback):
         self.original.set_state(state)
 
     @property
-    def watches_added(self) -> bool:
-        """Whether another callback adds the value."""
-        return self.monitor not in self._keys
+    def is_late(self) -> bool:
+        """Whether it judges at its place in the list: another callback adds the value, or a derived class decides."""
+        return self._decides or self.monitor not in self._keys
 
     @property
     def ended(self) -> bool:
@@ -290,7 +296,7 @@ class Paused:
 
     def _use_best(self) -> None:
         trainer = core_of(self.model).trainer
-        for stopper in sorted(self.stoppers, key=lambda one: one.watches_added):  # as a single call restores them
+        for stopper in sorted(self.stoppers, key=lambda one: one.is_late):  # as a single call restores them
             if stopper.best_weights is not None:
                 if self._latest is None:
                     self._latest = self.model.get_weights()

@@ -342,6 +342,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             train(data, watch)
             if tasks is not None:
                 tasks.network_ended(networks, i)
+            if watch.interrupted:  # networks that never were trained would spoil the mean
+                self._networks = networks = [one for one in networks if one.t] or networks[:1]
+                break
         self._take_results()
         if tasks is not None:
             tasks.end(networks)

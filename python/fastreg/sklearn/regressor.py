@@ -72,7 +72,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         scale: ``"standard"`` standardises the features within the model, by the rows that it trains on, ``"robust"``
             does so by median and quartiles; or a :class:`fastreg.layers.Normalization`. Weights above 0 do not weigh in
             it, and a feature of one value is only shifted. ``freeze`` folds it into the next layer.
-        n_models: The number of networks, which differ in what is random; predictions are their mean.
+        n_models: The number of networks, which differ in what is random; predictions are their mean. An interrupt ends
+            the fit with a warning, and ``models_`` has those that were trained by then.
         monitor: What is computed on validation rows after each epoch: None for the R2, ``"loss"``, or a metric of
             :mod:`fastreg.metrics` or its name.
         matmul_precision: How the products of layers are computed in training, see

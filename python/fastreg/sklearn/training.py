@@ -125,6 +125,7 @@ class Watch:
     Attributes:
         rate: The rate of the epochs that follow, where it changes; else None.
         ended: Whether the fit ends before its last epoch.
+        interrupted: Whether an interrupt has ended it.
     """
 
     def __init__(
@@ -140,7 +141,7 @@ class Watch:
         self.network, self.settings, self.n_rows, self.shown = network, settings, n_rows, shown
         self.validation, self.epochs, self.told = validation, epochs, told
         self.rate: float | None = None
-        self.ended = False
+        self.ended = self.interrupted = False
         network.n_iter, network.converged = 0, False
         if validation is not None:
             network.scores = [] if network.scores is None else network.scores
@@ -261,7 +262,7 @@ def train(data: Data, watch: Watch) -> None:
         watch.diverged(error)
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", UserWarning, stacklevel=2)
-        watch.ended = True
+        watch.ended = watch.interrupted = True
     finally:
         watch.close()
 

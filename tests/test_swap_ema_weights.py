@@ -121,3 +121,42 @@ def test_single_batches_train_the_weights_and_not_their_averages():
     assert same_bits(whole.get_weights(), averaged.get_weights())
     assert np.isfinite(whole.evaluate(X, X[:, 0], verbose=0))
     assert isinstance(whole, fr.Model)
+
+
+def raises(hook):
+    def fail(*arguments):
+        raise LookupError("mine")
+
+    return callbacks.LambdaCallback(**{hook: fail})
+
+
+@pytest.mark.parametrize("hook", ["on_test_begin", "on_test_batch_begin", "on_test_batch_end", "on_test_end"])
+@pytest.mark.parametrize("first", [False, True])
+def test_weights_are_back_after_an_exception_in_an_evaluation_or_prediction(hook, first):
+    """Training went on from the averages."""
+    given = [raises(hook), raises(hook.replace("test", "predict")), callbacks.SwapEMAWeights()]
+    model, plain = net(), net()
+    for one in (model, plain):
+        for i in range(5):
+            one.train_on_batch(X[i::5], Y[i::5])
+    given = given if first else given[::-1]
+    for call, arguments in (("evaluate", (X, Y)), ("predict", (X,))):
+        with pytest.raises(LookupError, match="mine"):
+            getattr(model, call)(*arguments, verbose=0, callbacks=given)
+        assert same_bits(model.get_weights(), plain.get_weights())
+    fit(model)
+    fit(plain)
+    assert same_bits(model.get_weights(), plain.get_weights())
+
+
+@pytest.mark.parametrize("hook", ["on_test_begin", "on_test_batch_end", "on_test_end", "on_epoch_end"])
+@pytest.mark.parametrize("on_epoch", [False, True])
+def test_weights_are_back_after_an_exception_in_a_fit(hook, on_epoch):
+    models = net(), net()
+    for model, swap in zip(models, ([], [callbacks.SwapEMAWeights(on_epoch)]), strict=True):
+        with pytest.raises(LookupError, match="mine"):
+            fit(model, [*swap, raises(hook)], validation_data=VALIDATION)
+    assert same_bits(*(model.get_weights() for model in models))
+    for model in models:
+        fit(model)
+    assert same_bits(*(model.get_weights() for model in models))

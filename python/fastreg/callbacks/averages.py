@@ -76,6 +76,9 @@ class SwapEMAWeights(Callback):
     def _epoch_over(self) -> None:
         self._put_back()
 
+    def _abandoned(self) -> None:
+        self._put_back()
+
     def _put(self) -> None:
         core = cast(Any, self.model)._core
         if self._trained is None and not core.trainer.averages_shown:

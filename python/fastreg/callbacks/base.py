@@ -139,6 +139,9 @@ class Callback:
     def _epoch_over(self) -> None:
         """Is called by ``fit`` after ``on_epoch_end`` of all callbacks."""
 
+    def _abandoned(self) -> None:
+        """Is called when an exception ends a validation, an evaluation or a prediction, whose other hooks are not."""
+
     @property
     def _is_idle(self) -> bool:
         """Whether a run need not look for hooks in it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,17 @@ PREDICT_HOOKS = ("on_predict_begin", "on_predict_batch_begin", "on_predict_batch
 BATCH = 32
 
 
+@contextmanager
+def _put_right(items: Sequence[Callback]) -> Iterator[None]:
+    """Tells callbacks of an exception within it, so that they put back what they have put in place for a while."""
+    try:
+        yield
+    except BaseException:
+        for item in items:
+            item._abandoned()
+        raise
+
+
 def scored(
     evaluate: Callable[[_core.Data], list[float]],
     data: _core.Data,
@@ -29,23 +41,24 @@ def scored(
     items: Sequence[Callback],
 ) -> list[float]:
     """The values of an evaluation by a function of the data, with the hooks of callbacks around it and its batches."""
-    for item in items:
-        item.on_test_begin({})
-    in_batches = [item for item in items if has_hook(item, "on_test_batch_begin", "on_test_batch_end")]
-    if in_batches:
-        sums = np.zeros(len(keys))
-        for step, begin in enumerate(range(0, row_count(data), batch)):
-            end = min(begin + batch, row_count(data))
-            for item in in_batches:
-                item.on_test_batch_begin(step, {})
-            sums += np.multiply(evaluate(rows_of(data, begin, end)), end - begin)
-            logs = dict(zip(keys, (sums / end).tolist(), strict=True))
-            for item in in_batches:
-                item.on_test_batch_end(step, logs)
-    values = evaluate(data)
-    for item in items:
-        item.on_test_end(dict(zip(keys, values, strict=True)))
-    return values
+    with _put_right(items):
+        for item in items:
+            item.on_test_begin({})
+        in_batches = [item for item in items if has_hook(item, "on_test_batch_begin", "on_test_batch_end")]
+        if in_batches:
+            sums = np.zeros(len(keys))
+            for step, begin in enumerate(range(0, row_count(data), batch)):
+                end = min(begin + batch, row_count(data))
+                for item in in_batches:
+                    item.on_test_batch_begin(step, {})
+                sums += np.multiply(evaluate(rows_of(data, begin, end)), end - begin)
+                logs = dict(zip(keys, (sums / end).tolist(), strict=True))
+                for item in in_batches:
+                    item.on_test_batch_end(step, logs)
+        values = evaluate(data)
+        for item in items:
+            item.on_test_end(dict(zip(keys, values, strict=True)))
+        return values
 
 
 def predicted(predict: Callable[[int, int], Any], rows: int, batch: int, items: Sequence[Callback]) -> Any:
@@ -57,19 +70,20 @@ def predicted(predict: Callable[[int, int], Any], rows: int, batch: int, items: 
         batch: The rows of a batch.
         items: The callbacks.
     """
-    for item in items:
-        item.on_predict_begin({})
-    in_batches = [item for item in items if has_hook(item, "on_predict_batch_begin", "on_predict_batch_end")]
-    parts = []
-    for step, begin in enumerate(range(0, rows, batch if in_batches else rows)):
-        for item in in_batches:
-            item.on_predict_batch_begin(step, {})
-        parts.append(predict(begin, min(begin + batch, rows) if in_batches else rows))
-        for item in in_batches:
-            item.on_predict_batch_end(step, {"outputs": parts[-1]})
-    for item in items:
-        item.on_predict_end({})
-    return _joined(parts)
+    with _put_right(items):
+        for item in items:
+            item.on_predict_begin({})
+        in_batches = [item for item in items if has_hook(item, "on_predict_batch_begin", "on_predict_batch_end")]
+        parts = []
+        for step, begin in enumerate(range(0, rows, batch if in_batches else rows)):
+            for item in in_batches:
+                item.on_predict_batch_begin(step, {})
+            parts.append(predict(begin, min(begin + batch, rows) if in_batches else rows))
+            for item in in_batches:
+                item.on_predict_batch_end(step, {"outputs": parts[-1]})
+        for item in items:
+            item.on_predict_end({})
+        return _joined(parts)
 
 
 def _joined(parts: list[Any]) -> Any:

@@ -37,6 +37,8 @@ class SwapEMAWeights(Callback):
         >>> history = model.fit(x, x[:, 0], epochs=5, validation_split=0.5, callbacks=[swap], verbose=0)
     """
 
+    _of_one_run = True
+
     def __init__(self, swap_on_epoch: bool = False) -> None:
         self.swap_on_epoch = check_bool("SwapEMAWeights", "swap_on_epoch", swap_on_epoch)
         self._trained: list[NDArray[np.float32]] | None = None

@@ -51,6 +51,9 @@ class Callback:
     # Public attributes that say nothing about how a run trains: what a run sets, what is shown, and names of files.
     _aside = frozenset(("model", "params", "verbose"))
 
+    # Whether an instance keeps something of its run, such as the model, so that two fits cannot have it at a time.
+    _of_one_run = False
+
     def set_model(self, model: TrainedModel) -> None:
         """Called by ``fit`` before anything else."""
         self.model = model

@@ -79,6 +79,7 @@ class ModelCheckpoint(MonitorCallback):
         ('val_loss', 'epoch')
     """
 
+    _of_one_run = True
     _aside = Callback._aside | {"filepath"}
 
     def __init__(
@@ -211,6 +212,7 @@ class BackupAndRestore(Callback):
         'epoch'
     """
 
+    _of_one_run = True
     _aside = Callback._aside | {"backup_dir"}
 
     def __init__(

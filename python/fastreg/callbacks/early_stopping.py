@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from threading import get_ident
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastreg import _core
 from fastreg.callbacks.base import Callback, Logs
+from fastreg.callbacks.in_use import InUse, used
 from fastreg.internal.checks import (
     FINITE,
     NON_NEGATIVE,
@@ -22,7 +22,6 @@ from fastreg.internal.checks import (
     describe,
     did_you_mean,
 )
-from fastreg.internal.forks import in_child
 
 __all__ = ["EarlyStopping", "Judge", "directions_of", "judged_by_hand", "judged_by_the_core"]
 
@@ -71,33 +70,9 @@ class Judge:
         return self
 
 
-class _Fits:
-    """The instances of early stopping that running fits use, each with the thread of its fit.
-
-    They are compared by identity, so a copy is not in the set, and neither is one in a forked child that lacks the
-    thread.
-    """
-
-    def __init__(self) -> None:
-        self._under_way: list[tuple[int, int]] = []
-        in_child(self)
-
-    def __contains__(self, stopper: object) -> bool:
-        return any(one == id(stopper) for one, _ in tuple(self._under_way))
-
-    def begin(self, stopper: EarlyStopping) -> None:
-        self._under_way.append((id(stopper), get_ident()))
-
-    def end(self, stopper: EarlyStopping) -> None:
-        self._under_way.remove((id(stopper), get_ident()))
-
-    def _after_fork(self) -> None:
-        self._under_way = [pair for pair in self._under_way if pair[1] == get_ident()]
-
-
-_FITS = _Fits()
+_FITS = InUse()
 # Those that a fit calls as a loop of one's own would, but for the best weights, which go back at its end.
-_BY_HAND = _Fits()
+_BY_HAND = InUse()
 
 _OWNER = "EarlyStopping"
 _SETTINGS: dict[str, Callable[[Any], Any]] = {
@@ -351,16 +326,9 @@ def judged_by_the_core(stoppers: Sequence[EarlyStopping]) -> Iterator[None]:
             _FITS.end(stopper)
 
 
-@contextmanager
-def judged_by_hand(stoppers: Sequence[EarlyStopping]) -> Iterator[None]:
-    """Marks them as called by a fit, which restores their best weights at its end."""
-    for stopper in stoppers:
-        _BY_HAND.begin(stopper)
-    try:
-        yield
-    finally:
-        for stopper in stoppers:
-            _BY_HAND.end(stopper)
+def judged_by_hand(stoppers: Sequence[EarlyStopping]) -> AbstractContextManager[None]:
+    """Marks them as called by a fit, which restores their best weights at its end. No other fit can have them then."""
+    return used(_BY_HAND, {id(stopper): stopper for stopper in stoppers}.values())
 
 
 def logged(owner: str, key: str, value: object) -> float:

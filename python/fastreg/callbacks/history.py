@@ -25,6 +25,7 @@ class History(Callback):
             ``"diverged"`` or ``"error"``.
     """
 
+    _of_one_run = True
     _aside = Callback._aside | {"history", "epoch", "validation_epoch", "stopped_by"}
 
     def set_model(self, model: TrainedModel) -> None:

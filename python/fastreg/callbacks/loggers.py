@@ -21,6 +21,7 @@ Path = str | os.PathLike[str]
 class _FileLogger(Callback):
     """Base: a text file that is open during a run. It is flushed after every epoch."""
 
+    _of_one_run = True
     _aside = Callback._aside | {"filename"}
 
     def __init__(self, filename: Path, append: bool) -> None:

@@ -34,6 +34,8 @@ class TqdmCallback(Callback):
         >>> bar = callbacks.TqdmCallback(desc="fit")
     """
 
+    _of_one_run = True
+
     def __init__(self, **options: Any) -> None:
         self._options = options
         self._bar: Any = None

@@ -54,6 +54,7 @@ class ReduceLROnPlateau(MonitorCallback):
         ReduceLROnPlateau(monitor='loss', factor=0.5, patience=3, mode='auto', min_delta=0.0001, cooldown=0, min_lr=0.0)
     """
 
+    _of_one_run = True
     _aside = Callback._aside | {"best", "wait", "cooldown_counter"}
 
     def __init__(
@@ -141,6 +142,8 @@ class LearningRateScheduler(Callback):
         >>> from fastreg import callbacks
         >>> scheduler = callbacks.LearningRateScheduler(lambda epoch, rate: rate if epoch < 10 else rate * 0.9)
     """
+
+    _of_one_run = True
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         if not callable(schedule):

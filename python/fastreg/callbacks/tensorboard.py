@@ -50,6 +50,7 @@ class TensorBoard(Callback):
         >>> board = callbacks.TensorBoard("logs", histogram_freq=10)
     """
 
+    _of_one_run = True
     _aside = Callback._aside | {"log_dir"}
 
     def __init__(

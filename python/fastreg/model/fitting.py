@@ -19,6 +19,7 @@ from fastreg import _core
 from fastreg.callbacks.base import Callback
 from fastreg.callbacks.early_stopping import judged_by_hand, judged_by_the_core
 from fastreg.callbacks.history import History
+from fastreg.callbacks.in_use import claimed
 from fastreg.callbacks.stops import StopSignal, TimeLimit
 from fastreg.data import arrays
 from fastreg.data.ignored_labels import share_counted
@@ -55,8 +56,8 @@ if TYPE_CHECKING:
 # Seconds between calls into Python, if only the progress needs them.
 _PROGRESS_INTERVAL = 0.1
 
-# What a run without EarlyStopping enters in place of judged_by_the_core and judged_by_hand.
-_NO_STOPPERS = nullcontext()
+# What a run without callbacks, or without EarlyStopping, enters in place of what is of them.
+_NOTHING = nullcontext()
 
 
 def check_verbose(owner: str, value: object) -> int:
@@ -144,7 +145,7 @@ def fit(
     names = checked_input_names(inputs, core.feature_names)
     shape = shape_of(core, inputs)
     passes = last - settings.first
-    with _KeptIfTrained(core):
+    with _KeptIfTrained(core), claimed(settings.items) if settings.items else _NOTHING:
         data, validation = _data_of_fit(core, given, shape, names, passes, fraction, validation_data)
         _warn_once(core, data, shape, names)
         return _trained(core, model, settings, data, validation, shape, names, begun)
@@ -175,8 +176,8 @@ def _trained(
     first = run.restored(settings.first)
     core.run_length = RunLength(steps, steps * last, trainer.step - steps * first)
     model.stop_training, model.history = False, run.history
-    judged = judged_by_the_core(run.stoppers) if run.stoppers else _NO_STOPPERS
-    called = judged_by_hand(run.by_hand) if run.by_hand else _NO_STOPPERS
+    judged = judged_by_the_core(run.stoppers) if run.stoppers else _NOTHING
+    called = judged_by_hand(run.by_hand) if run.by_hand else _NOTHING
     core.feature_names = names
     with judged, called, run:
         run.begin(first, {"epochs": last, "steps": steps, "verbose": shown})

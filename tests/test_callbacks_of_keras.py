@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import math
+import os
 import sys
 
 import fastreg as fr
@@ -364,6 +366,27 @@ def test_a_log_is_whole_after_an_exception(tmp_path):
     with pytest.raises(LookupError):
         net.fit(x, y, epochs=9, verbose=0, callbacks=given)
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 4
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a file that is always full is one of Linux")
+@pytest.mark.parametrize("make", [callbacks.CSVLogger, callbacks.JSONLogger])
+def test_a_file_that_is_full_is_said_once(make, tmp_path, monkeypatch):
+    """It was said again when the file was closed: at the begin of the next run, or on standard error."""
+    lost = []
+    monkeypatch.setattr(sys, "unraisablehook", lost.append)
+    net, x, y, _ = overfitting()
+    logger = make("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        net.fit(x, y, verbose=0, callbacks=[logger])
+    logger.filename = str(tmp_path / "log")
+    net.fit(x, y, verbose=0, callbacks=[logger])
+    assert "loss" in (tmp_path / "log").read_text()
+    logger.filename = "/dev/full"
+    with pytest.raises(OSError, match="No space left"):
+        net.fit(x, y, verbose=0, callbacks=[logger])
+    del logger
+    gc.collect()
+    assert lost == []
 
 
 @pytest.mark.parametrize("make", [callbacks.CSVLogger, callbacks.JSONLogger])

@@ -7,6 +7,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import IO, Any
 
 from fastreg.callbacks.base import Callback, Logs
@@ -34,7 +35,7 @@ class _FileLogger(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Opens the file."""
-        self._close()
+        self._leave()
         self._file = open(self.filename, "a" if self.append else "w", encoding="utf-8", newline="")  # noqa: SIM115
 
     def on_train_end(self, logs: Logs | None = None) -> None:
@@ -42,9 +43,14 @@ class _FileLogger(Callback):
         self._close()
 
     def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _leave(self) -> None:
+        """Closes the file of a run that an exception has ended."""
+        with suppress(OSError):  # every epoch was flushed, and a line that could not be was the exception
+            self._close()
 
     def _opened(self) -> IO[str]:
         if self._file is None:
@@ -55,8 +61,8 @@ class _FileLogger(Callback):
         return self.__dict__ | {"_file": None}
 
     def __del__(self) -> None:
-        if getattr(self, "_file", None) is not None:  # an exception has ended the run
-            self._close()
+        if getattr(self, "_file", None) is not None:
+            self._leave()
 
 
 class CSVLogger(_FileLogger):

@@ -1,5 +1,6 @@
-"""Lists of callbacks as one: their callbacks are called, and hooks that no call would reach are refused."""
+"""Callbacks made of others and of functions: what no call would reach, or could not call, is refused."""
 
+import functools
 import types
 
 import fastreg as fr
@@ -72,3 +73,45 @@ def test_a_search_refuses_it_as_well():
     found = search.GridSearch(build, {"units": [2, 3]}, cv=2, verbose=0, seed=0)
     with pytest.raises(TypeError, match=r"on_epoch_end of a Mine would never be called"):
         found.fit(x, x[:, 0], epochs=1, callbacks=Mine([callbacks.TerminateOnNaN()]))
+
+
+async def waits(epoch, logs):
+    raise AssertionError("never called")
+
+
+def yields(epoch, logs):
+    yield epoch
+
+
+@pytest.mark.parametrize(("hook", "function", "words"), [
+    ("on_epoch_end", lambda: None, r"is called with \(epoch, logs\), which the function refuses: too many positional"),
+    ("on_epoch_begin", lambda epoch: None, r"is called with \(epoch, logs\), which the function refuses: too many"),
+    ("on_train_batch_end", lambda a, b, c: None, r"is called with \(batch, logs\), .* missing a required argument"),
+    ("on_test_batch_begin", lambda *, logs: None, r"is called with \(batch, logs\), which the function refuses"),
+    ("on_train_end", lambda epoch, logs: None, r"is called with \(logs\), .* missing a required argument: 'logs'"),
+    ("on_predict_begin", lambda: None, r"is called with \(logs\), which the function refuses: too many"),
+    ("on_epoch_end", waits, "must be a function that runs when it is called, got an async one"),
+    ("on_epoch_end", yields, "must be a function that runs when it is called, got one with yield"),
+])  # fmt: skip
+def test_a_function_that_cannot_be_called_is_refused_at_once(hook, function, words):
+    """It failed within the first run, or did nothing at all."""
+    with pytest.raises(TypeError, match=f"^LambdaCallback: {hook} {words}"):
+        callbacks.LambdaCallback(**{hook: function})
+
+
+def test_functions_of_every_form_that_take_the_arguments_are_called():
+    seen = []
+
+    class Notes:
+        def __call__(self, epoch, logs, more=None):
+            seen.append(("object", epoch))
+
+        def method(self, epoch, logs=None):
+            seen.append(("method", epoch))
+
+    forms = [Notes(), Notes().method, lambda *given: seen.append(("stars", given[0])), print,
+             functools.partial(lambda name, epoch, logs: seen.append((name, epoch)), "partial")]  # fmt: skip
+    net, x, y, _ = overfitting()
+    given = [callbacks.LambdaCallback(on_epoch_end=form) for form in forms]
+    net.fit(x, y, verbose=0, callbacks=given)
+    assert seen == [("object", 0), ("method", 0), ("stars", 0), ("partial", 0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ class LambdaCallback(Callback):
         **kwargs: Functions for other hooks of :class:`Callback`, such as ``on_test_end``.
 
     Raises:
-        TypeError: If a name is no hook, or something is no function.
+        TypeError: If a name is no hook, or something is no function that takes its arguments and runs when called.
 
     Example:
         >>> from fastreg import callbacks
@@ -59,8 +60,27 @@ class LambdaCallback(Callback):
                 continue
             if not callable(function):
                 raise TypeError(f"LambdaCallback: {name} must be a function, got {describe(function)}")
+            _check(name, function)
             setattr(self, name, function)
 
     def __repr__(self) -> str:
         given = (f"{name}={self.__dict__[name]!r}" for name in HOOKS if name in self.__dict__)
         return f"LambdaCallback({', '.join(given)})"
+
+
+def _check(name: str, function: Callable[..., object]) -> None:
+    """Raises TypeError for a function that a hook cannot call, or whose call would do nothing."""
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        kind = "one with yield" if inspect.isgeneratorfunction(function) else "an async one"
+        raise TypeError(f"LambdaCallback: {name} must be a function that runs when it is called, got {kind}")
+    first = next((first for first in ("epoch", "batch") if f"_{first}_" in name), None)
+    arguments: tuple[object, ...] = ({},) if first is None else (0, {})
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # one that is written in C and has none
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        told = "(logs)" if first is None else f"({first}, logs)"
+        raise TypeError(f"LambdaCallback: {name} is called with {told}, which the function refuses: {error}") from None

@@ -72,29 +72,39 @@ FASTREG_INLINE void transpose_square(const float* w, std::size_t w_stride, float
   for (std::size_t i = 0; i < V::kLanes; ++i) r[i].store(wt + i * wt_stride);
 }
 
-FASTREG_INLINE void transpose_rows(const float* w, std::size_t rows, std::size_t width, std::size_t stride, float* wt,
+// The last columns, up to this many, are copied number by number, since a square costs as much for one column as for all.
+constexpr std::size_t kFewColumns = V::kLanes / 4;
+
+FASTREG_INLINE void transpose_rows(const float* w, std::size_t rows, std::size_t cols, std::size_t stride, float* wt,
                                    std::size_t wt_stride) {
-  std::size_t i = 0;
-  for (; i + V::kLanes <= rows; i += V::kLanes) {
-    for (std::size_t j = 0; j < width; j += V::kLanes) {
-      transpose_square(w + i * stride + j, stride, wt + j * wt_stride + i, wt_stride, V::kLanes);
+  const std::size_t left = cols % V::kLanes, in_squares = left <= kFewColumns ? cols - left : cols;
+  std::size_t first = 0;
+  for (; first + V::kLanes <= rows; first += V::kLanes) {
+    for (std::size_t j = 0; j < in_squares; j += V::kLanes) {
+      transpose_square(w + first * stride + j, stride, wt + j * wt_stride + first, wt_stride, V::kLanes);
     }
   }
-  for (; i < rounded(rows); i += V::kLanes) {
-    for (std::size_t j = 0; j < width; j += V::kLanes) {
-      transpose_square(w + i * stride + j, stride, wt + j * wt_stride + i, wt_stride, i < rows ? rows - i : 0);
+  for (; first < rounded(rows); first += V::kLanes) {
+    const std::size_t some = first < rows ? rows - first : 0;
+    for (std::size_t j = 0; j < in_squares; j += V::kLanes) {
+      transpose_square(w + first * stride + j, stride, wt + j * wt_stride + first, wt_stride, some);
     }
+  }
+  for (std::size_t j = in_squares; j < cols; ++j) {
+    float* const row = wt + j * wt_stride;
+    for (std::size_t i = 0; i < rows; ++i) row[i] = w[i * stride + j];
+    for (std::size_t i = rows; i < rounded(rows); ++i) row[i] = 0.0f;
   }
 }
 
-// wt (width, rows) = w^T, where w is (rows, width). The number of rows is rounded up to a multiple of kLane with zeros.
-// The usual shape, a whole panel, has an instance with constant strides.
-FASTREG_NOINLINE void transpose_block(const float* w, std::size_t rows, std::size_t width, std::size_t stride,
+// wt (cols, rows) = w^T, where w is (rows, cols), its rows padded to whole vectors. The number of rows is rounded up to
+// a multiple of kLane with zeros. The usual shape, a whole panel, has an instance with constant strides.
+FASTREG_NOINLINE void transpose_block(const float* w, std::size_t rows, std::size_t cols, std::size_t stride,
                                       float* wt, std::size_t wt_stride) {
-  if (width == kPanel && stride == kPanel && wt_stride == kPanel)
+  if (cols == kPanel && stride == kPanel && wt_stride == kPanel)
     transpose_rows(w, rows, kPanel, kPanel, wt, kPanel);
   else
-    transpose_rows(w, rows, width, stride, wt, wt_stride);
+    transpose_rows(w, rows, cols, stride, wt, wt_stride);
 }
 
 // The opposite direction: the first `cols` columns of w become rows of wt. The number of rows is a multiple of kLane.
@@ -193,8 +203,8 @@ FASTREG_NOINLINE void input_many_rows(const MatmulInput& m) {
       p.a = m.dy + m.rows.begin * m.lddy + k;
       for (std::size_t j = k; j < k + p.k; j += kPanel) {
         const std::size_t width = panel_width(m.cols, j / kPanel);
-        transpose_block(m.w + j * m.in + i * width, smaller(kPanel, m.in - i), width, width, wt + (j - k) * kPanel,
-                        kPanel);
+        transpose_block(m.w + j * m.in + i * width, smaller(kPanel, m.in - i), smaller(width, m.cols - j), width,
+                        wt + (j - k) * kPanel, kPanel);
       }
       const bool more = reads_more(m.panels, panel, p.last);
       p.ahead = p.last ? m.w + (i + kPanel) * kPanel : m.w + (k + p.k) * m.in + i * kPanel;

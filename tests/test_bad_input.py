@@ -48,7 +48,7 @@ BAD = {
     "x minus infinite": (regressor, put(X, (39, 0), -np.inf), Y, {}, ValueError, ["x", "finite|inf", "column 0"]),
     "x beyond float32": (regressor, put(X, (3, 1), 1e300), Y, {}, ValueError, ["x", "float32", "column 1", "1e"]),
     "x beyond float32, int": (regressor, np.full((N, F), 10**50, object), Y, {}, ValueError, ["x", "float32"]),
-    "x beyond floats": (regressor, np.full((N, F), 10**400, object), Y, {}, ValueError, ["x", "finite", "float32"]),
+    "x beyond floats": (regressor, np.full((N, F), 10**400, object), Y, {}, ValueError, ["x", "within", "float32"]),
     "y None": (regressor, X, None, {}, TypeError, ["y", "None"]),
     "y scalar": (regressor, X, 1.0, {}, ValueError, ["y"]),
     "y cube": (regressor, X, Y[:, :, None], {}, ValueError, ["y", r"\(40, 1, 1\)|3"]),

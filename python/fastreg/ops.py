@@ -31,6 +31,7 @@ from fastreg.internal.checks import (
     describe,
 )
 from fastreg.internal.dataclasses import replace
+from fastreg.internal.float32 import in_float32
 from fastreg.losses import Loss
 from fastreg.losses.computing import loss_of_converted
 from fastreg.optimizers import Optimizer
@@ -64,7 +65,7 @@ def _cast(value: object, name: str) -> Floats:
         array = cast(NDArray[Any], value)
         if array.dtype is _FLOAT32 and array.flags.carray:
             return array
-    return np.require(numeric(value, name), np.float32, ("C", "A"))
+    return in_float32(numeric(value, name), f"{name}:")
 
 
 def _cast_optional(value: object, name: str) -> Floats | None:

@@ -119,7 +119,7 @@ def test_an_indicator_matrix_is_of_zeros_and_ones(rows):
 @pytest.mark.parametrize(("y_val", "error", "message"), [
     (np.r_[np.nan, VALUES[1:]], ValueError, "y_val contains NaN"),
     (np.array([None, *VALUES[1:]]), ValueError, "y_val: must be finite numbers, got NaN in row 0"),
-    (np.r_[VALUES[:-1], 1e300], ValueError, "y_val: must be finite numbers, got 1e.300, beyond the range of float32"),
+    (np.r_[VALUES[:-1], 1e300], ValueError, "y_val: must be within the range of float32.*got 1e.300"),
     (np.full(90, "a"), TypeError, "y_val: must be numbers, but it holds text: 'a' in row 0"),
     (np.stack([VALUES, VALUES], axis=1), ValueError, "y_val: must have 1 columns, got 2"),
     (sparse.csr_array(VALUES[:, None]), TypeError, "y_val: sparse matrices are not supported, got csr_array"),

@@ -11,6 +11,7 @@ from fastreg import _core
 from fastreg.data.arrays import numeric
 from fastreg.internal.activation_names import ACTIVATIONS, core_text, with_parameters
 from fastreg.internal.checks import check_int
+from fastreg.internal.float32 import in_float32
 
 __all__ = [
     "FUNCTIONS",
@@ -52,13 +53,13 @@ Floats = NDArray[np.float32]
 
 
 def _of_elements(name: str, x: ArrayLike, **parameters: object) -> Floats:
-    array = np.require(numeric(x, "x"), np.float32, ("C", "A"))
+    array = in_float32(numeric(x, "x"), "x:")
     chosen = core_text(with_parameters(name, name, parameters))
     return _core.activation(array.reshape(1, -1), chosen).reshape(array.shape)
 
 
 def _of_rows(name: str, x: ArrayLike, axis: int) -> Floats:
-    array = np.require(numeric(x, "x"), np.float32, ("C", "A"))
+    array = in_float32(numeric(x, "x"), "x:")
     place = _place(name, array, axis)
     rows = np.moveaxis(array, place, -1)
     flat = np.ascontiguousarray(rows).reshape(-1, rows.shape[-1])
@@ -458,7 +459,7 @@ def glu(x: ArrayLike, axis: int = -1) -> Floats:
         >>> activations.glu([[2.0, 0.0]])
         array([[1.]], dtype=float32)
     """
-    array = np.require(numeric(x, "x"), np.float32, ("C", "A"))
+    array = in_float32(numeric(x, "x"), "x:")
     place = _place("glu", array, axis)
     if array.shape[place] % 2:
         raise ValueError(f"glu: the length of the axis must be even, got {array.shape[place]}")

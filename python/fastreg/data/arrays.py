@@ -24,6 +24,7 @@ from fastreg.data import frames, rules
 from fastreg.data.foreign import taken
 from fastreg.data.stratification import first_of_each, quotas
 from fastreg.internal.checks import NON_NEGATIVE, check_real, describe
+from fastreg.internal.float32 import beyond_float32
 from fastreg.internal.layer_base import InputRule
 from fastreg.losses import Loss
 
@@ -45,6 +46,10 @@ _PASSES_AS_FLOAT64 = 3
 # The largest of the weights is usually below this and above its inverse, so that float32 holds even those that are far
 # smaller.
 _USUAL_WEIGHT = 2.0**32
+
+# What to do with numbers that float32 cannot hold.
+SCALED_FEATURES = "; divide the feature by a constant first, for training and for predictions"
+SCALED_TARGETS = "; divide the targets by a constant first, and multiply predictions by it"
 
 # The random stream of validation_split. Shuffling, dropout and initial weights have other streams.
 _SPLIT_STREAM = 0x40000000
@@ -76,8 +81,8 @@ def numeric(value: object, name: str) -> NDArray[Any]:
         try:
             return array.astype(np.float64)
         except OverflowError:
-            place = f"the range of float32 in {frames.first_beyond_floats(array, value)}"
-            raise ValueError(f"{name}: must be finite numbers, got one beyond {place}") from None
+            number, place = frames.first_beyond_floats(array, value)
+            raise beyond_float32(f"{name}:", describe(number), place) from None
         except (TypeError, ValueError):
             pass
     if array.ndim > 0:
@@ -93,10 +98,13 @@ def bools(array: NDArray[Any]) -> NDArray[Any]:
     return array if np.maximum.reduce(as_bytes, axis=None, initial=0) <= 1 else as_bytes != 0
 
 
-def to_float32(array: NDArray[Any], name: str, source: object = None, missing: Sequence[bool] = ()) -> Floats:
+def to_float32(
+    array: NDArray[Any], name: str, source: object = None, missing: Sequence[bool] = (), hint: str = ""
+) -> Floats:
     """A finite array as float32 in C order, without a copy if it is one already.
 
-    ``source`` is the frame it comes from. ``missing`` says which columns may have NaN; empty for none.
+    ``source`` is the frame it comes from. ``missing`` says which columns may have NaN; empty for none. ``hint`` says
+    what to do with numbers beyond float32.
     """
     if array.dtype is _FLOAT32 and array.flags.c_contiguous and array.flags.aligned:
         converted = array
@@ -106,7 +114,7 @@ def to_float32(array: NDArray[Any], name: str, source: object = None, missing: S
     else:
         converted = array.astype(_FLOAT32, order="C")
     if not _core.all_finite(converted):
-        rules.check_finite(array, name, source, missing)
+        rules.check_finite(array, name, source, missing, hint)
     return converted
 
 
@@ -152,9 +160,9 @@ def features(
     if rule.limit is not None:
         rules.check_indices(array, rule.limit, name)
     if not _readable(array, passes):
-        return to_float32(array, name, value, rule.missing)
+        return to_float32(array, name, value, rule.missing, SCALED_FEATURES)
     if checks and not _core.all_finite(array):
-        rules.check_finite(array, name, value, rule.missing)
+        rules.check_finite(array, name, value, rule.missing, SCALED_FEATURES)
     return array
 
 
@@ -191,7 +199,7 @@ def targets(value: object, loss: Loss, n_rows: int, n_outputs: int, name: str = 
     if loss.any_columns:
         if array.ndim > 2 or array.shape[1:] == (0,):
             raise ValueError(f"{name}: {loss.key} needs targets of shape ({n_rows}, columns), got {array.shape}")
-        return to_float32(array.reshape(n_rows, -1), name)
+        return to_float32(array.reshape(n_rows, -1), name, hint=SCALED_TARGETS)
     heads = loss.heads
     n_targets, rest = divmod(n_outputs, heads)
     if rest:
@@ -205,7 +213,7 @@ def targets(value: object, loss: Loss, n_rows: int, n_outputs: int, name: str = 
         raise ValueError(
             f"{name}: {loss.key} with {n_outputs} outputs needs shape ({n_rows}, {n_targets}), got {array.shape}{hint}"
         )
-    converted = to_float32(array, name)
+    converted = to_float32(array, name, hint=SCALED_TARGETS if loss.targets == "values" else "")
     _check_range(converted, loss, name)
     return converted if heads == 1 else np.tile(converted, (1, heads))
 

@@ -146,8 +146,8 @@ def where(row: int, column: int, names: Sequence[Any] | None) -> str:
     return f"column {column}{title}, row {row}"
 
 
-def first_beyond_floats(array: NDArray[Any], value: object) -> str:
-    """The position of the first cell of an array of objects that is beyond all floats.
+def first_beyond_floats(array: NDArray[Any], value: object) -> tuple[object, str]:
+    """The first cell of an array of objects that is beyond all floats, and its position.
 
     ``value`` is the user's argument.
     """
@@ -155,7 +155,7 @@ def first_beyond_floats(array: NDArray[Any], value: object) -> str:
         try:
             float(cell)
         except OverflowError:
-            return f"row {place[0]}" if array.ndim != 2 else where(place[0], place[1], labels(value))
+            return cell, f"row {place[0]}" if array.ndim != 2 else where(place[0], place[1], labels(value))
     raise AssertionError("no such cell")
 
 

@@ -9,12 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.data import frames
+from fastreg.internal.float32 import beyond_float32, shown
 
 __all__ = ["check_finite", "check_indices"]
 
 
-def check_finite(array: NDArray[Any], name: str, source: object, missing: Sequence[bool]) -> None:
-    """Raises ValueError for what is not finite, but for NaN in columns where it may be."""
+def check_finite(array: NDArray[Any], name: str, source: object, missing: Sequence[bool], hint: str = "") -> None:
+    """Raises ValueError for what is not finite in float32, but for NaN in columns where it may be.
+
+    ``hint`` says what to do with finite numbers that float32 cannot hold.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         bad = ~np.isfinite(array.astype(np.float32, copy=False))
     if any(missing):
@@ -22,14 +26,15 @@ def check_finite(array: NDArray[Any], name: str, source: object, missing: Sequen
         if not bad.any():
             return
     place = np.unravel_index(int(np.argmax(bad)), bad.shape)
-    value = float(array[place])
-    what = "NaN" if np.isnan(value) else "infinity" if np.isinf(value) else f"{value!r}, beyond the range of float32,"
+    value = array[place]
     where = f"row {place[0]}"
     if bad.ndim == 2:
         where = frames.where(int(place[0]), int(place[1]), frames.labels(source))
         n_columns = int(bad.any(axis=0).sum())
         where += f" (the first of {n_columns} such columns)" if n_columns > 1 else ""
-    raise ValueError(f"{name}: must be finite numbers, got {what} in {where}")
+    if np.isfinite(value):
+        raise beyond_float32(f"{name}:", shown(value), where, hint)
+    raise ValueError(f"{name}: must be finite numbers, got {'NaN' if np.isnan(value) else 'infinity'} in {where}")
 
 
 def check_indices(array: NDArray[Any], limit: int, name: str) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fastreg.data.arrays import numeric
 from fastreg.data.frames import Names, checked_names
 from fastreg.internal.checks import describe
+from fastreg.internal.float32 import in_float32
 
 
 def features(
@@ -35,17 +36,7 @@ def features(
         raise ValueError(f"{name}: must be 2-D (rows, features), got shape {array.shape}{hint}")
     if array.shape[1] != n_features:
         raise ValueError(f"{name}: the network takes {n_features} features, got {array.shape[1]}")
-    with np.errstate(over="ignore", invalid="ignore"):
-        converted = np.require(array, np.float32, ("C", "A"))
-    if array.dtype != np.float32:
-        lost = np.isinf(converted) & ~np.isinf(array)
-        if lost.any():
-            row, column = np.unravel_index(int(np.argmax(lost)), lost.shape)
-            raise ValueError(
-                f"{name}: must be within the range of float32, got {float(array[row, column])!r} "
-                f"in column {column}, row {row}"
-            )
-    return converted
+    return in_float32(array, f"{name}:")
 
 
 def codes(value: object, n_codes: int) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastreg.internal.checks import describe
 from fastreg.internal.dlpack import of_memory
+from fastreg.internal.float32 import in_float32
 
 __all__ = ["encoded", "integers", "plain_numbers", "statistics"]
 
@@ -18,11 +19,11 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def plain_numbers(value: Any, where: str) -> NDArray[np.float32]:
-    """Numbers as float32. Raises TypeError for anything else."""
+    """Numbers as float32. Raises TypeError for anything else, ValueError for finite numbers beyond float32."""
     array = np.asarray(of_memory(value, where))
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{where}: must be numbers, got {array.dtype if array.ndim else describe(value)}")
-    return array.astype(np.float32)
+    return in_float32(array, f"{where}:")
 
 
 def statistics(

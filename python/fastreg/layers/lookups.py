@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastreg.internal.checks import AT_LEAST_ONE, NON_NEGATIVE, check_bool, check_choice, check_int, describe
+from fastreg.internal.float32 import in_float32
 from fastreg.internal.keras_arguments import refuse_requests
 from fastreg.internal.layer_base import Symbol
 from fastreg.internal.prepared import encoded, plain_numbers
@@ -372,6 +373,12 @@ class Discretization(Outside):
             values = np.asarray(bin_boundaries, np.float64).reshape(-1)
             if not np.isfinite(values).all() or (np.diff(values) <= 0).any():
                 raise ValueError(f"Discretization: bin_boundaries must increase and be finite, got {values.tolist()}")
+            for value in values[[0, -1]] if values.size else ():
+                in_float32(value.reshape(()), "Discretization: bin_boundaries")
+            steps = np.diff(values.astype(np.float32))
+            if (steps <= 0).any():
+                pair = values[int(np.argmin(steps > 0)) :][:2].tolist()
+                raise ValueError(f"Discretization: bin_boundaries must increase in float32, where {pair} are equal")
             self.bin_boundaries = values.tolist()
 
     def adapt(self, data: ArrayLike) -> None:
@@ -381,7 +388,9 @@ class Discretization(Outside):
         x = plain_numbers(data, "Discretization: data").astype(np.float64).reshape(-1)
         if not x.size or not np.isfinite(x).all():
             raise ValueError("Discretization: data must be finite numbers, at least one")
-        self.bin_boundaries = np.unique(np.quantile(x, np.arange(1, self.num_bins) / self.num_bins)).tolist()
+        quantiles = np.quantile(x, np.arange(1, self.num_bins) / self.num_bins)
+        kept = np.unique(quantiles.astype(np.float32), return_index=True)[1]
+        self.bin_boundaries = quantiles[kept].tolist()
 
     def __call__(self, inputs: ArrayLike) -> NDArray[Any]:
         """The numbers of the intervals, int64, or their indicators, float32."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastreg import _core
 from fastreg.data import arrays
+from fastreg.internal.float32 import in_float32
 from fastreg.losses.base import Loss
 
 __all__ = ["loss_of_converted", "reduced", "row_values"]
@@ -98,9 +99,7 @@ def _rows(loss: Loss, y_true: object, y_pred: object) -> tuple[Floats, NDArray[n
         targets = targets.reshape(len(rows), -1)
     converted: Any = arrays.targets(targets, loss, len(rows), width, "y_true")
     counts = arrays.counted(targets, loss)
-    with np.errstate(over="ignore"):
-        rows = np.require(rows, np.float32, ("C", "A"))
-    values = loss_of_converted(loss, rows, converted)[0].reshape(shape)
+    values = loss_of_converted(loss, in_float32(rows, "y_pred:"), converted)[0].reshape(shape)
     if counts is None:
         return values, None
     counts = counts.reshape(shape)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fastreg import _core
 from fastreg.internal.checks import describe
 from fastreg.internal.dlpack import of_memory
+from fastreg.internal.float32 import in_float32
 
 __all__ = ["Accumulation", "rows_of", "same_form"]
 
@@ -87,16 +88,17 @@ def rows_of(
             raise ValueError(f"{owner}: y_true must be whole numbers, the columns of y_pred")
         found: NDArray[Any] = np.ascontiguousarray(labels, np.int32)
     elif targets.size == outputs.size and (targets.shape == given.shape or cols == 1):
-        found = np.ascontiguousarray(targets.reshape(outputs.shape), np.float32)
+        found = in_float32(targets.reshape(outputs.shape), f"{owner}: y_true")
     else:
         raise ValueError(f"{owner}: y_true must have the shape {given.shape} of y_pred, got {targets.shape}")
+    outputs = in_float32(outputs, f"{owner}: y_pred")
     if sample_weight is None:
-        return found, np.ascontiguousarray(outputs, np.float32), None
+        return found, outputs, None
     weights = _numbers(owner, "sample_weight", sample_weight)
     if weights.size != rows and weights.size != 1:
         raise ValueError(f"{owner}: sample_weight must be {rows} numbers, one for each row, got shape {weights.shape}")
     weights = np.full(rows, weights.reshape(-1)[0]) if weights.size != rows else weights.reshape(-1)
-    return found, np.ascontiguousarray(outputs, np.float32), np.ascontiguousarray(weights, np.float32)
+    return found, outputs, in_float32(weights, f"{owner}: sample_weight")
 
 
 def _numbers(owner: str, name: str, value: object) -> NDArray[Any]:

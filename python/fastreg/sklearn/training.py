@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from fastreg._core import DivergenceError
 from fastreg.callbacks import Callback
+from fastreg.data import arrays
+from fastreg.internal.float32 import beyond_float32, shown
 from fastreg.model.core import core_of
 from fastreg.model.sequential import Sequential
 from fastreg.optimizers import SGD
@@ -323,7 +325,12 @@ def _take_rate(model: Sequential, watch: Watch) -> None:
 
 
 def _dense(rows: Any) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = rows.astype(np.float32).toarray()
+    with np.errstate(over="ignore"):
+        few = rows.astype(np.float32)
+    if (lost := np.isinf(few.data) & np.isfinite(rows.data)).any():
+        first = int(np.argmax(lost))
+        raise beyond_float32("X:", shown(rows.data[first]), f"column {rows.indices[first]}", arrays.SCALED_FEATURES)
+    array: NDArray[np.float32] = few.toarray()
     return array
 
 

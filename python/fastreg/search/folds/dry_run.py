@@ -19,6 +19,7 @@ from fastreg.data.frames import checked_names, refuse_lazy
 from fastreg.internal.batches import BATCHES, gives_batches
 from fastreg.internal.checks import check_choice, check_int, describe, did_you_mean
 from fastreg.internal.dlpack import of_memory
+from fastreg.internal.float32 import in_float32
 from fastreg.internal.keras_arguments import has_request, refuse_requests
 from fastreg.model.arguments import Given, shape_of
 from fastreg.model.core import CoreModel, core_of
@@ -428,9 +429,11 @@ def _features(x: Any, core: CoreModel) -> Any:
         rows = arrays.features(x, shape, "X", _MANY, core.input_rules[0])
         return rows if len(shape) == 1 else rows.reshape(len(rows), *shape)
     except ValueError as error:
-        if "must be finite" not in str(error):
-            raise
-        raise ValueError(f"{error}; preprocess= can fill what is missing") from None
+        if "must be finite" in str(error):
+            raise ValueError(f"{error}; preprocess= can fill what is missing") from None
+        if "range of float32" in str(error):
+            raise ValueError(f"{error}, or use preprocess='standard'") from None
+        raise
 
 
 def _labels(model: Any, y: Any) -> tuple[Classes | None, Any]:
@@ -450,8 +453,7 @@ def _targets(model: Model, y: Any) -> Any:
     assert model.loss is not None
     if model.loss.targets == "labels":
         return np.ascontiguousarray(array)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.ascontiguousarray(array, np.float32)
+    return in_float32(np.ascontiguousarray(array), "y:", arrays.SCALED_TARGETS)
 
 
 def _checked_fold(context: Context, model: Model) -> Prepared:

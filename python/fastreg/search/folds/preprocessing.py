@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fastreg.data.arrays import numeric
 from fastreg.data.frames import Names, checked_names, feature_names, labels, where
 from fastreg.internal.checks import describe
+from fastreg.internal.float32 import beyond_float32, in_float32, shown
 from fastreg.internal.forks import Lock
 from fastreg.search.folds.cross_validation import Rows, take
 
@@ -78,7 +79,13 @@ class Standard:
         values = numeric(x, "Standard: x")
         if values.ndim != 2 or values.shape[1] != len(self.mean):
             raise ValueError(f"Standard: x must have shape (n, {len(self.mean)}), got {values.shape}")
-        scaled: NDArray[np.float32] = ((values - self.mean) / self.scale).astype(np.float32)
+        with np.errstate(over="ignore"):
+            scaled: NDArray[np.float32] = ((values - self.mean) / self.scale).astype(np.float32)
+        if (lost := np.isinf(scaled) & np.isfinite(values)).any():
+            row, column = np.unravel_index(int(np.argmax(lost)), lost.shape)
+            moments = f"(x = {shown(values[row, column])!r} - {self.mean[column]:g}) / {self.scale[column]:g}"
+            place = where(int(row), int(column), labels(x))
+            raise beyond_float32("Standard: standardised features", moments, place)
         return scaled
 
     def fit_transform(self, x: object, y: object = None) -> NDArray[np.float32]:
@@ -199,7 +206,7 @@ def _matrix(values: Any, n: int) -> NDArray[Any]:
     array = np.asarray(values.toarray() if hasattr(values, "toarray") else values)
     if array.ndim != 2 or len(array) != n:
         raise ValueError(f"preprocess: {n} rows must become a matrix of as many rows, got shape {array.shape}")
-    return array.astype(np.float32) if array.dtype == np.float64 else array
+    return in_float32(array, "preprocess: features") if array.dtype == np.float64 else array
 
 
 class Once:

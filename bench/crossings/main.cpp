@@ -3,10 +3,10 @@
 // The network has dense layers of these widths (inputs first) with relu and a softmax at the end, and Adam. It is
 // trained by the library itself, compiled so that each load and store calls a function (hooks.cpp), with the baseline
 // kernels. They read and write what the kernels of other instruction sets do, since shapes and the size of the L2 cache
-// (FASTREG_L2_CACHE is another one) decide which member of a team computes what; only prefetching is not seen. Caches
-// are without end (lines.h). Counts are means of a step, taken after warming up: lines that a core reads after another
-// one has written them, and lines that it writes and another one holds. Those of the barrier and of the run's own
-// objects depend on how long members wait.
+// (FASTREG_L2_CACHE is another one) decide which member of a team computes what; only prefetching is not seen, which
+// tests/cpp/test_fetches.cpp looks at. Caches are without end (lines.h). Counts are means of a step, taken after
+// warming up: lines that a core reads after another one has written them, and lines that it writes and another one
+// holds. Those of the barrier and of the run's own objects depend on how long members wait.
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>

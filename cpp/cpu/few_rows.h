@@ -28,8 +28,8 @@ constexpr std::size_t kFarWeights = std::size_t{384} << 10;
 struct Dots {
   const float *w, *dy;
   float* dx;
-  std::size_t width, in, lddy, lddx;
-  bool first, far;   // first: the group overwrites dx, else it adds to dx; far: W is prefetched
+  std::size_t width, in, lddy, lddx, fetched;   // W is prefetched up to input `fetched`
+  bool first;                                   // the group overwrites dx, else it adds to dx
 };
 
 // acc[q][r] += (a vector of row q of a panel that is W floats wide) * (a vector of row r of dy). The shorter of the two
@@ -96,9 +96,9 @@ FASTREG_INLINE void dot_lanes(V (&acc)[I][R], const Dots& d, std::size_t i) {
   for (; left >= kPanel; left -= kPanel, w += panel_floats, dy += kPanel) {
     asm("" : "+r"(left), "+r"(w));   // else GCC unrolls this loop and keeps a pointer for each panel
     const float* const rows = w + i * kPanel;
-    if (d.far) {
+    if (i + kLane + I <= d.fetched) {
       FASTREG_UNROLL
-      for (std::size_t f = 0; f < I * kPanel; f += kLane) __builtin_prefetch(rows + kLane * kPanel + f, 0, 2);
+      for (std::size_t f = 0; f < I * kPanel; f += kLane) FASTREG_FETCH(rows + kLane * kPanel + f);
     }
     dot_panel<kPanel>(acc, rows, dy, lddy);
   }
@@ -224,7 +224,7 @@ FASTREG_NOINLINE void dot_rows(const MatmulInput& m) {
     d.lddy = m.lddy;
     d.lddx = m.lddx;
     d.first = j == 0;
-    d.far = floats >= kFarWeights;
+    d.fetched = floats >= kFarWeights ? smaller(m.in, end) : 0;   // what follows may be another member's to update
     for (std::size_t i = m.panels.begin * kPanel; i < end; i += kLane) dot_inputs<R>(d, i, memory);
   }
 }

@@ -3,6 +3,11 @@
 #include "core/kernels.h"
 #include "cpu/simd/simd.h"
 
+// Fetches the line of memory at p into the L2 cache. tests/cpp/observed_fetches.h has another one.
+#ifndef FASTREG_FETCH
+#define FASTREG_FETCH(p) __builtin_prefetch(p, 0, 2)
+#endif
+
 namespace fastreg {
 namespace FASTREG_ISA {
 namespace {

@@ -23,7 +23,8 @@ alignas(64) constexpr float kZeros[2 * kPanel] = {};   // stands for a missing b
 // stored, which keeps NaN. dropout is the mask of a buffer that begins at `origin` and contains c; only tiles by row
 // with relu take it. For each column of a, the cache line at `ahead` is prefetched, where lies what the caller will
 // read next. That pointer advances by ahead_step floats from column to column and by ahead_stride from tile to tile,
-// and only the first ahead_tiles tiles prefetch.
+// and only the first ahead_tiles tiles advance it from column to column. The others fetch one line each, the same one
+// with ahead_stride 0.
 struct Tiles {
   const float* a;
   std::size_t a_stride;
@@ -104,7 +105,7 @@ FASTREG_INLINE void sum_tile(V (&acc)[R][NV], Column<R, kByRow> a, const float* 
   } else {
     for (; k; --k, b += b_stride) {
       if constexpr (R * NV >= 12) {
-        __builtin_prefetch(ahead, 0, 2);
+        FASTREG_FETCH(ahead);
         ahead += step;
       }
       accumulate(acc, a, 0, b);
@@ -267,10 +268,11 @@ FASTREG_INLINE void run_rows(const Block& p, std::size_t j, const TileChoice& ch
   t.relu = p.last && p.relu;
   t.dropout = p.dropout;
   t.origin = p.origin;
-  t.ahead = p.ahead + (ahead.begin + tile) * p.ahead_stride;
+  const bool shares = ahead.begin + tile < ahead.end;   // or else it fetches a line that others fetch, too
+  t.ahead = p.ahead + (shares ? ahead.begin + tile : 0) * p.ahead_stride;
   t.ahead_step = p.ahead_step;
-  t.ahead_stride = p.ahead_stride;
-  t.ahead_tiles = ahead.begin + tile < ahead.end ? ahead.end - ahead.begin - tile : 0;
+  t.ahead_stride = shares ? p.ahead_stride : 0;
+  t.ahead_tiles = shares ? ahead.end - ahead.begin - tile : 0;
   choice.rows[height](t);
   if (p.last && p.activate) {
     activate_block(p.activation, t.c, p.y + i * p.c_stride + j, p.c_stride, height * count, choice.vectors * V::kLanes);
@@ -293,7 +295,9 @@ FASTREG_INLINE void run_strip(const Block& p, std::size_t j, const TileChoice& c
   std::size_t i = 0;
   for (std::size_t tile = 0; tile < tiles;) {
     const std::size_t height = least + (tile < taller);
-    const std::size_t count = smaller(chunk, (tile < taller ? taller : tiles) - tile);
+    std::size_t stop = tile < taller ? taller : tiles;
+    if (tile < ahead.end - ahead.begin) stop = smaller(stop, ahead.end - ahead.begin);   // tiles that fetch, or do not
+    const std::size_t count = smaller(chunk, stop - tile);
     run_rows<kByRow>(p, j, choice, ahead, i, tile, height, count);
     i += height * count;
     tile += count;

@@ -125,10 +125,28 @@ FASTREG_NOINLINE void transpose_columns(const float* w, std::size_t stride, std:
   }
 }
 
-// Whether a member reads more of W after this block. Behind the last one it fetches nothing: what lies there may be
-// another member's to update, and writing a line that two cores hold takes several times as long.
+// Whether a member reads more of W after this block. It fetches nothing else of W (tests/cpp/test_fetches.cpp): other
+// lines may be another member's to update, and writing a line that two cores hold takes several times as long.
 FASTREG_INLINE bool reads_more(Range panels, std::size_t panel, bool is_last_block) {
   return panel + 1 < panels.end || !is_last_block;
+}
+
+// Nothing but a line that the member has read.
+FASTREG_INLINE void fetch_nothing(Block& p, const float* own) {
+  p.ahead = own;
+  p.ahead_stride = p.ahead_tiles = 0;
+}
+
+// Lets p, which reads the inputs from i on of the panel of W from column j on, fetch those that come next: the inputs
+// below, up to the end of `inputs`, or else the first ones of the next panel.
+FASTREG_INLINE void fetch_beside_or_below(const MatmulInput& m, Block& p, Range inputs, std::size_t i, std::size_t j) {
+  const bool below = i + kPanel < inputs.end;
+  if (!below && j + kPanel >= m.cols) return fetch_nothing(p, p.a);
+  const std::size_t width = below ? p.a_stride : panel_width(m.cols, j / kPanel + 1);
+  const std::size_t rows = smaller(kPanel, inputs.end - (below ? i + kPanel : inputs.begin));
+  p.ahead = below ? p.a + kPanel * width : m.w + (j + kPanel) * m.in + inputs.begin * width;
+  p.ahead_stride = p.k * kLane;
+  p.ahead_tiles = rows * width / p.ahead_stride;
 }
 
 // dx of at most kFewRows rows, as dx^T = W dy^T: W is read by broadcast in the layout that it has, and only the small
@@ -145,7 +163,6 @@ FASTREG_NOINLINE void input_few_rows(const MatmulInput& m) {
   p.c = dxt;
   p.bias = nullptr;
   p.relu = p.activate = p.last = false;
-  p.ahead_stride = kPanel * kLane;
   const std::size_t end = smaller(m.in, m.panels.end * kPanel);
   for (std::size_t i = m.panels.begin * kPanel; i < end; i += kInputs) {
     const std::size_t inputs = smaller(kInputs, end - i);
@@ -161,9 +178,7 @@ FASTREG_NOINLINE void input_few_rows(const MatmulInput& m) {
           p.a = m.w + j * m.in + (i + r) * p.a_stride;
           p.c = dxt + r * p.width;
           p.rows = smaller(kPanel, inputs - r);
-          const bool below = r + kPanel < inputs, beside = j + kPanel < m.cols;
-          p.ahead = below ? p.a + kPanel * p.a_stride : beside ? m.w + (j + kPanel) * m.in + i * kPanel : p.a;
-          p.ahead_tiles = below || beside ? 4 : 0;
+          fetch_beside_or_below(m, p, {i, i + inputs}, i + r, j);
           run_block<true, 1>(p);
         }
       }
@@ -206,12 +221,16 @@ FASTREG_NOINLINE void input_many_rows(const MatmulInput& m) {
         transpose_block(m.w + j * m.in + i * width, smaller(kPanel, m.in - i), smaller(width, m.cols - j), width,
                         wt + (j - k) * kPanel, kPanel);
       }
-      const bool more = reads_more(m.panels, panel, p.last);
-      p.ahead = p.last ? m.w + (i + kPanel) * kPanel : m.w + (k + p.k) * m.in + i * kPanel;
-      if (!more) p.ahead = m.w + i * kPanel;
-      p.ahead_stride = more ? m.in * kPanel : 0;
-      p.ahead_tiles = more ? (p.k + kPanel - 1) / kPanel : 0;
-      p.ahead_step = smaller(kLane, (kPanel * kPanel + p.k - 1) / p.k);
+      const std::size_t next = p.last ? 0 : k + p.k, whole = smaller(m.cols - next, blocks.size) / kPanel;
+      if (whole > 0 && reads_more(m.panels, panel, p.last)) {   // the whole panels of the next block of W
+        const std::size_t inputs = p.last ? i + kPanel : i;
+        p.ahead = m.w + next * m.in + inputs * kPanel;
+        p.ahead_step = smaller(kLane, smaller(kPanel, m.in - inputs) * kPanel / p.k);
+        p.ahead_stride = m.in * kPanel;
+        p.ahead_tiles = whole;
+      } else {
+        fetch_nothing(p, m.w + i * panel_width(m.cols, 0));
+      }
       run_block<true, 1>(p);
     }
   }
@@ -323,10 +342,14 @@ void matmul(const Matmul& m) noexcept {
       p.a = m.x + m.rows.begin * m.ldx + k;
       p.b = m.w + j * m.k + k * p.width;
       p.k = p.last ? m.k - k : blocks.size;
-      const bool more = reads_more(m.panels, panel, p.last);
-      p.ahead = more ? p.b + p.k * p.width : p.b;
-      p.ahead_stride = p.k * kLane;
-      p.ahead_tiles = more ? p.width / kLane : 0;
+      if (reads_more(m.panels, panel, p.last)) {   // a tile fetches p.k lines, and the next block may have fewer of k
+        const std::size_t depth = p.last ? p.k : smaller(p.k, m.k - k - p.k);
+        p.ahead = p.b + p.k * p.width - (p.k - depth) * kLane;
+        p.ahead_stride = depth * kLane;
+        p.ahead_tiles = (p.last ? panel_width(m.cols, panel + 1) : p.width) / kLane;
+      } else {
+        fetch_nothing(p, p.b);
+      }
       run_block<true, 2>(p);
     }
   }
@@ -375,6 +398,7 @@ FASTREG_NOINLINE void copy_parts(const float* from, std::size_t stride, std::siz
 // copy of the panel's columns, behind which lies that of the next panel. A block of it is read from the L2 cache by all
 // strips but the first, and the second one fetches the next panel's.
 FASTREG_NOINLINE void weights_from_copies(const MatmulWeights& m, std::size_t panel, const float* dy) {
+  const bool more = panel + 1 < m.panels.end;   // other copies may be another member's to write
   constexpr std::size_t kDepthOfCopies = 512;
   const std::size_t j = panel * kPanel;
   Block p{};
@@ -388,10 +412,10 @@ FASTREG_NOINLINE void weights_from_copies(const MatmulWeights& m, std::size_t pa
     p.last = block + 1 == blocks.count;
     p.k = p.last ? m.n - k : blocks.size;
     p.b = dy + k * p.width;
-    p.ahead = dy + m.n * p.width + k * kPanel;
+    p.ahead = more ? dy + m.n * p.width + k * kPanel : p.b;
     p.ahead_stride = p.k * kLane;
     for (std::size_t i = m.rows.begin; i < m.rows.end; i += kStrip) {
-      p.ahead_tiles = i == m.rows.begin + kStrip ? kPanel / kLane : 0;
+      p.ahead_tiles = more && i == m.rows.begin + kStrip ? kPanel / kLane : 0;
       p.rows = smaller(kStrip, m.rows.end - i);
       p.a_stride = strip_width(m, i);
       p.a = m.x_copy + (i - m.rows.begin) * m.n + k * p.a_stride;

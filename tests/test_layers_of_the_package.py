@@ -24,7 +24,7 @@ LAYERS = (
     ("runtime", "utils", "diagnosis", "plots"),
     (
         *("model.graphs", "model.adapted", "model.facts", "model.labels", "model.nested", "model.outputs"),
-        "model.training_form",
+        *("model.recorded", "model.training_form"),
     ),
     ("model.core",),
     ("model",),

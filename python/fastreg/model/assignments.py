@@ -14,7 +14,7 @@ from fastreg.internal.checks import NON_NEGATIVE, SEED_LIMIT, check_int, check_n
 FREE = frozenset(("history", "stop_training"))
 
 _SETTABLE = ("history", "learning_rate", "name", "seed", "stop_training", "trainable")
-_OF_THE_CORE = ("name", "seed")
+_OF_THE_CORE = ("history", "name", "seed")
 
 _INSTEAD = {
     "built": "build makes the weights",

@@ -27,6 +27,7 @@ from fastreg.model.graphs import Flat, Graph, input_rules, layer_names
 from fastreg.model.labels import Labelled
 from fastreg.model.nested import Nested, Sharing
 from fastreg.model.outputs import Report, by_output, check_weights, log_keys, resolved
+from fastreg.model.recorded import Recorded
 from fastreg.model.training_form import training_description
 from fastreg.optimizers import LearningRate, Optimizer
 from fastreg.runtime import checked_matmul_precision, get_matmul_precision
@@ -40,7 +41,7 @@ class NotCompiledError(ValueError, AttributeError):
     """The error of a property that has no value before ``compile``. ``hasattr`` treats it as a missing attribute."""
 
 
-class CoreModel(Sharing, Labelled):
+class CoreModel(Sharing, Labelled, Recorded):
     """Layers, weights, and how they are trained.
 
     Args:
@@ -465,7 +466,7 @@ class CoreModel(Sharing, Labelled):
         with self.changing.held:  # no fit begins before all is read
             self.require_rest()
             self.share()  # takes over what has changed in the models in this one
-            state = self.__dict__ | {"network": None, "trainer": None, "last_epoch": None}
+            state = self.__dict__ | self.recorded() | {"network": None, "trainer": None, "last_epoch": None}
             if self.network is not None:
                 state["network"] = self.network.get_weights()
             if self.trainer is not None:

@@ -52,9 +52,6 @@ class Face(Structure):
     # The name of the class in messages.
     _owner = "Model"
     _core: CoreModel
-    # None before a fit. The type does not require programs to check for None after a fit.
-    history: History | Any
-
     def __init_subclass__(cls, **options: Any) -> None:
         """Refuses methods by which Keras's models are changed: a fit runs in the core and would never call them."""
         super().__init_subclass__(**options)
@@ -62,7 +59,7 @@ class Face(Structure):
             raise TypeError(f"{cls.__name__}: {name} would never be called; {_NEVER_CALLED_HINTS[name]}")
 
     def _take(self, core: CoreModel) -> None:
-        self.__dict__.update(_core=core, stop_training=False, history=None)
+        self.__dict__.update(_core=core, stop_training=False)
 
     @classmethod
     def _of(cls: type[_F], core: CoreModel) -> _F:
@@ -98,6 +95,16 @@ class Face(Structure):
     @name.setter
     def name(self, value: str) -> None:
         self._core.name = value
+
+    # The type does not require programs to check for None after a fit.
+    @property
+    def history(self) -> History | Any:
+        """The result of the last ``fit``, even if it raised an exception; None before the first one. It can be set."""
+        return self._core.history
+
+    @history.setter
+    def history(self, value: Any) -> None:
+        self._core.history = value
 
     @property
     def stop_training(self) -> bool:
@@ -307,7 +314,7 @@ class Face(Structure):
 
     # Copying and pickling.
 
-    # A fit of another thread begins before one of them or after it, so that the history is that of the weights.
+    # The core reads all that a fit changes at one moment, in which no fit runs (``recorded.py``).
 
     def __getstate__(self) -> dict[str, Any]:
         with self._core.changing.held:
@@ -336,3 +343,5 @@ class Face(Structure):
 
             state = from_older_pickle(state)
         self.__dict__.update(state)
+        if "history" in self.__dict__:  # an older pickle
+            self._core.history = self.__dict__.pop("history")

@@ -175,7 +175,8 @@ def _trained(
     run = Run(core, model, trainer, items, keys, directions, last)
     first = run.restored(settings.first)
     core.run_length = RunLength(steps, steps * last, trainer.step - steps * first)
-    model.stop_training, model.history = False, run.history
+    model.stop_training = False
+    core.history, core.refilled = run.history, run.refilled
     judged = judged_by_the_core(run.stoppers) if run.stoppers else _NOTHING
     called = judged_by_hand(run.by_hand) if run.by_hand else _NOTHING
     core.feature_names = names

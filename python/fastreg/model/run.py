@@ -79,7 +79,8 @@ class Run:
         self._busy = [item for item in items if not item._is_idle]
         if self._busy:
             self._divide(directions)
-        self.history = next((item for item in items if isinstance(item, History)), None) or History()
+        self.refilled = next((item for item in items if isinstance(item, History)), None)
+        self.history = self.refilled or History()
         self.history.history, self.history.epoch, self.history.stopped_by = {}, [], ""
         self.history.validation_epoch = []
         self.progress: Progress | None = None

@@ -15,9 +15,10 @@
 
 #include "bindings/convert.h"
 #include "bindings/frozen.h"
-#include "bindings/interpreter_lock.h"
 #include "bindings/predictor_docs.h"
 #include "bindings/rows.h"
+#include "bindings/several.h"
+#include "bindings/slices.h"
 
 namespace fastreg::bindings {
 namespace {
@@ -157,41 +158,21 @@ bool read_arguments(PyObject* const* args, Py_ssize_t positional, PyObject* name
   return *x != nullptr;
 }
 
+// A function of its own, so that the loop takes no registers of a call for few rows.
+[[gnu::noinline]] void predict_many(const PyPredictor& self, const MatrixView<const float>& rows,
+                                    const MatrixView<float>& out) {
+  in_slices(self.work_per_row, rows.rows, [&](std::size_t first, std::size_t n) {
+    self.predictor->predict(part_of(rows, first, n), part_of(out, first, n));
+  });
+}
+
 void predict(const PyPredictor& self, PyArrayObject* x, PyArrayObject* out) {
   const auto n = static_cast<std::size_t>(PyArray_DIM(x, 0));
   const auto cols = static_cast<std::size_t>(self.n_features), outputs = static_cast<std::size_t>(self.n_outputs);
   const MatrixView<const float> rows{static_cast<const float*>(PyArray_DATA(x)), n, cols, cols};
   const MatrixView<float> result{static_cast<float*>(PyArray_DATA(out)), n, outputs, outputs};
   if (self.work_per_row * static_cast<double>(n) < kReleaseWork) return self.predictor->predict(rows, result);
-  const Unlocked released;
-  self.predictor->predict(rows, result);
-}
-
-// The arrays of several inputs or outputs in their order: from a list or tuple, or from a dict by their names. A single
-// one may be given as it is.
-template <class Named>
-std::vector<py::object> in_order(py::handle given, const std::vector<Named>& wanted, const char* argument) {
-  const auto fail = [&](const std::string& got) {
-    throw py::value_error(std::string(argument) + ": must be " + std::to_string(wanted.size()) +
-                          " arrays, in their order or by name, got " + got);
-  };
-  std::vector<py::object> out;
-  if (py::isinstance<py::dict>(given)) {
-    const auto named = py::reinterpret_borrow<py::dict>(given);
-    for (const Named& one : wanted) {
-      if (!named.contains(one.name.c_str())) fail("none for " + one.name);
-      out.push_back(named[one.name.c_str()]);
-    }
-    if (named.size() != wanted.size()) fail(std::to_string(named.size()));
-    return out;
-  }
-  if (!is_sequence(given)) {
-    if (wanted.size() != 1) fail("one " + std::string(py::str(py::type::of(given).attr("__name__"))));
-    return {py::reinterpret_borrow<py::object>(given)};
-  }
-  for (const py::handle one : given) out.push_back(py::reinterpret_borrow<py::object>(one));
-  if (out.size() != wanted.size()) fail(std::to_string(out.size()));
-  return out;
+  predict_many(self, rows, result);
 }
 
 // Where an array lies.
@@ -206,6 +187,23 @@ struct Memory {
 PyObject* names_of(const PyPredictor& self, std::size_t input) {
   const bool each = self.feature_names != nullptr && self.predictor->inputs().size() > 1;
   return each ? PyTuple_GET_ITEM(self.feature_names, static_cast<Py_ssize_t>(input)) : self.feature_names;
+}
+
+// Throws std::invalid_argument if the inputs have different numbers of rows.
+void predict_several(const PyPredictor& self, const std::vector<MatrixView<const float>>& x,
+                     const std::vector<MatrixView<float>>& out) {
+  const auto predicted = [&](const auto& rows, const auto& results) {
+    self.predictor->predict({rows.data(), rows.size()}, {results.data(), results.size()});
+  };
+  const std::size_t all = x[0].rows;
+  if (std::any_of(x.begin(), x.end(), [&](const auto& one) { return one.rows != all; })) return predicted(x, out);
+  auto rows = x;
+  auto results = out;
+  in_slices(self.work_per_row, all, [&](std::size_t first, std::size_t n) {
+    for (std::size_t i = 0; i < x.size(); ++i) rows[i] = part_of(x[i], first, n);
+    for (std::size_t i = 0; i < out.size(); ++i) results[i] = part_of(out[i], first, n);
+    predicted(rows, results);
+  });
 }
 
 // A call of a network with several inputs or outputs.
@@ -243,10 +241,7 @@ PyObject* call_several(const PyPredictor& self, PyObject* x, PyObject* out) {
           throw py::value_error("out: two of the arrays must not overlap");
       result_views.push_back({floats_of(results.back()), views[0].rows, cols, cols});
     }
-    {
-      const Unlocked released;
-      self.predictor->predict({views.data(), views.size()}, {result_views.data(), result_views.size()});
-    }
+    predict_several(self, views, result_views);
     if (results.size() == 1) return results[0].release().ptr();
     return py::cast(results).release().ptr();
   });
@@ -279,8 +274,11 @@ std::optional<Rows> rows_of(PyObject* x, npy_intp cols) {
       const auto outputs = static_cast<std::size_t>(self.n_outputs);
       const MatrixView<float> results{to, static_cast<std::size_t>(n), outputs, outputs};
       if (self.work_per_row * static_cast<double>(n) < kReleaseWork) return rows->predict(*self.predictor, results);
-      const Unlocked released;
-      return rows->predict(*self.predictor, results);
+      bool within = true;
+      in_slices(self.work_per_row, results.rows, [&](std::size_t first, std::size_t some) {
+        within &= rows->part(first, some).predict(*self.predictor, part_of(results, first, some));
+      });
+      return within;
     };
     if (out == nullptr || out == Py_None || !rows->may_be_beyond_float32()) {
       py::object result = written();

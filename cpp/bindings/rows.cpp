@@ -174,6 +174,13 @@ bool Rows::overlap(const void* begin, std::size_t bytes) const {
          other < own + static_cast<std::uintptr_t>(high) + elements_.size;
 }
 
+Rows Rows::part(std::size_t first, std::size_t rows) const {
+  Elements some = elements_;
+  some.data += static_cast<std::ptrdiff_t>(first) * elements_.row_step;
+  some.rows = rows;
+  return *of(some);
+}
+
 bool Rows::predict(const Predictor& predictor, MatrixView<float> out) const {
   if (direct_) return predictor.predict_features(*direct_, out);
   const std::size_t rows = elements_.rows, cols = elements_.cols;

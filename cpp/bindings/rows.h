@@ -39,6 +39,8 @@ class Rows {
   bool may_be_beyond_float32() const { return elements_.kind == 'f' && elements_.size > sizeof(float); }
   // Whether the elements lie in a part of the memory that overlaps these bytes.
   bool overlap(const void* begin, std::size_t bytes) const;
+  // `rows` of them, from row `first` on.
+  Rows part(std::size_t first, std::size_t rows) const;
   // out = predictor(rows); returns what Predictor::predict_features does. It may allocate a block of rows.
   bool predict(const Predictor& predictor, MatrixView<float> out) const;
 

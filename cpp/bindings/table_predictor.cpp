@@ -5,7 +5,7 @@
 
 #include "bindings/convert.h"
 #include "bindings/frozen.h"
-#include "bindings/interpreter_lock.h"
+#include "bindings/slices.h"
 
 namespace fastreg::bindings {
 namespace {
@@ -31,8 +31,9 @@ class PyTablePredictor {
     if (predictor_.work_per_row() * static_cast<double>(n) < kReleaseWork) {
       predictor_.predict(view, to);
     } else {
-      const Unlocked released;
-      predictor_.predict(view, to);
+      in_slices(predictor_.work_per_row(), n, [&](std::size_t first, std::size_t rows_of_slice) {
+        predictor_.predict(part_of(view, first, rows_of_slice), part_of(to, first, rows_of_slice));
+      });
     }
     return out;
   }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import pickle
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from fastreg import callbacks, layers, optimizers, schedules
+from fastreg.callbacks import checkpoints
 from programs import blobs, compiled, same_bits, tutorial_layers
 
 ALL = {
@@ -167,6 +169,93 @@ def test_a_damaged_backup_is_an_error_or_the_one_before_is_used(double, tmp_path
     with pytest.raises(ValueError, match=r"backup\.safetensors"):
         fit(net, again)
     assert net._core.trainer.step == 0
+
+
+def small_fit(folder, epochs, given=()):
+    """A fit with a backup of a few hundred bytes; each fit is like the others."""
+    x, y = blobs(24, 2, 2)
+    net = compiled([layers.Dense(1, "sigmoid")], optimizer=optimizers.SGD(0.1), n_features=2)
+    stopping = callbacks.EarlyStopping("loss", patience=9, restore_best_weights=True)
+    net.fit(x, y, epochs=epochs, verbose=0, callbacks=[stopping, *given, callbacks.BackupAndRestore(folder)])
+    return net
+
+
+@pytest.mark.parametrize("kind", ["flipped", "truncated"])
+def test_every_damage_of_a_backup_is_an_error_that_names_it(kind, tmp_path):
+    """Of every byte, of the tensors too: no run goes on from numbers that nobody computed."""
+    with pytest.raises(Killed):
+        small_fit(tmp_path, 3, [killed_at(2)])
+    path = tmp_path / "backup.safetensors"
+    whole = path.read_bytes()
+    wrong = []
+    for i in range(len(whole)):
+        path.write_bytes(whole[:i] if kind == "truncated" else whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1:])
+        try:
+            small_fit(tmp_path, 3, [killed_at(2)])
+        except ValueError as error:
+            if str(path) not in str(error):
+                wrong.append((i, str(error)))
+        except BaseException as error:
+            wrong.append((i, repr(error)))
+    assert wrong == []
+    path.write_bytes(whole)
+    with pytest.raises(Killed):
+        small_fit(tmp_path, 3, [killed_at(2)])
+
+
+def test_a_backup_without_a_checksum_is_refused(tmp_path):
+    with pytest.raises(Killed):
+        small_fit(tmp_path, 3, [killed_at(2)])
+    path = tmp_path / "backup.safetensors"
+    whole = path.read_bytes()
+    size = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8:8 + size])
+    content = json.loads(header["__metadata__"]["fastreg"])
+    del content["crc32"]
+    for fields, words in ((content, "crc32"), (content | {"backup": 1}, "backup must be 2, got 1")):
+        text = json.dumps(header | {"__metadata__": {"fastreg": json.dumps(fields)}}).encode()
+        text += b" " * (-len(text) % 8)
+        path.write_bytes(len(text).to_bytes(8, "little") + text + whole[8 + size:])
+        with pytest.raises(ValueError, match=rf"backup\.safetensors must be a backup of a fit.*{words}"):
+            small_fit(tmp_path, 3, [killed_at(2)])
+
+
+def test_a_damaged_backup_does_not_replace_the_one_before(tmp_path, monkeypatch):
+    """Killed while it writes the first backup after it went on from the one before the last."""
+    def again():
+        return [callbacks.LambdaCallback(), callbacks.BackupAndRestore(tmp_path, double_checkpoint=True)]
+
+    with pytest.raises(Killed):
+        fit(net_of(), [killed_at(4), callbacks.BackupAndRestore(tmp_path, double_checkpoint=True)])
+    file = tmp_path / "backup.safetensors"
+    file.write_bytes(file.read_bytes()[:-9])
+
+    def killed(*arguments):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints._core, "save_file", killed)
+        with pytest.raises(Killed):
+            fit(net_of(), again())
+    history = fit(net_of(), again())
+    assert history.epoch == list(range(3, EPOCHS))
+
+
+def test_a_last_backup_that_cannot_be_opened_is_passed_over(tmp_path):
+    with pytest.raises(Killed):
+        fit(net_of(), [killed_at(4), callbacks.BackupAndRestore(tmp_path, double_checkpoint=True)])
+    file = tmp_path / "backup.safetensors"
+    file.unlink()
+    file.mkdir()
+    begun = []
+    noted = callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: begun.append(epoch))
+    with pytest.raises(IsADirectoryError):  # only when it writes
+        fit(net_of(), [noted, callbacks.BackupAndRestore(tmp_path, double_checkpoint=True)])
+    assert begun == [3], "it went on from the one before"
+    (tmp_path / "backup-before.safetensors").unlink()
+    with pytest.raises(IsADirectoryError):
+        fit(net_of(), [noted, callbacks.BackupAndRestore(tmp_path, double_checkpoint=True)])
+    assert begun == [3]
 
 
 def test_a_backup_of_something_else_is_refused(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from fastreg.internal.checks import AT_LEAST_ONE, NON_NEGATIVE, check_bool, chec
 from fastreg.internal.progress import say
 
 __all__ = ["BackupAndRestore", "ModelCheckpoint"]
+
+# Of backups: the first one had no checksum.
+_FORMAT = 2
 
 Path = str | os.PathLike[str]
 
@@ -190,9 +194,9 @@ class BackupAndRestore(Callback):
     (:meth:`Callback.get_state`; best weights of :class:`EarlyStopping`, what :class:`ReduceLROnPlateau` has counted).
     The history has the epochs after that. When a run has ended in an ordinary way, the backup is removed.
 
-    A backup is one file, which is written completely or not at all. With a number of batches as ``save_freq`` it has
-    the weights after those batches, and the run goes on with the beginning of that epoch, as in Keras, which is not bit
-    for bit.
+    A backup is one file with a checksum, which is written completely or not at all. With a number of batches as
+    ``save_freq`` it has the weights after those batches, and the run goes on with the beginning of that epoch, as in
+    Keras, which is not bit for bit.
 
     Args:
         backup_dir: A folder for this run alone; it is made if it is missing.
@@ -232,6 +236,7 @@ class BackupAndRestore(Callback):
         self._older = os.path.join(self.backup_dir, "backup-before.safetensors")
         self._run: Any = None
         self._epoch = 0
+        self._is_damaged = False  # the last backup, so that it must not replace the one before
 
     def _needs(self, hook: str) -> bool:
         return "batch" not in hook or self._paced.every > 0
@@ -245,14 +250,17 @@ class BackupAndRestore(Callback):
 
         Raises:
             ValueError: If the file is damaged, and there is no older one.
+            OSError: If the file cannot be read, and there is no older one.
         """
+        self._is_damaged = False
         found = [path for path in (self._file, self._older) if os.path.exists(path)]
         for path in found:
             try:
                 return _read(path)
-            except ValueError:
+            except (ValueError, OSError):
                 if path == found[-1]:
                     raise
+                self._is_damaged = True
         return None
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
@@ -284,11 +292,23 @@ class BackupAndRestore(Callback):
         if self._run is None:
             return
         os.makedirs(self.backup_dir, exist_ok=True)
-        if self.double_checkpoint and os.path.exists(self._file):
+        if self.double_checkpoint and not self._is_damaged and os.path.exists(self._file):
             os.replace(self._file, self._older)
         tensors: dict[str, Any] = {}
         state = _without_arrays(self._run.state(epoch, tensors), tensors)
-        _core.save_file(os.fsencode(self._file), json.dumps({"backup": 1, "state": state}), tensors)
+        state = json.loads(json.dumps(state))  # as it will be read: keys are texts, which may make two of them alike
+        content = {"backup": _FORMAT, "state": state, "crc32": _checksum(state, tensors)}
+        _core.save_file(os.fsencode(self._file), json.dumps(content), tensors)
+        self._is_damaged = False
+
+
+def _checksum(state: Any, tensors: Mapping[str, Any]) -> int:
+    """The CRC-32 of all that a backup holds."""
+    found = zlib.crc32(json.dumps(state).encode())
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        found = zlib.crc32(array.data, zlib.crc32(f"{name}{array.shape}".encode(), found))
+    return found
 
 
 def _without_arrays(value: Any, tensors: dict[str, Any]) -> Any:
@@ -322,12 +342,15 @@ def _read(path: str) -> Mapping[str, Any]:
     file = _core.ModelReader(os.fsencode(path))
     try:
         description = json.loads(file.description)
-        if description["backup"] != 1:
-            raise ValueError(f"backup must be 1, got {description['backup']!r}")
+        if description["backup"] != _FORMAT:
+            raise ValueError(f"backup must be {_FORMAT}, got {describe(description['backup'])}")
         tensors = {
             name: file.read(i, 0, math.prod(shape)).reshape(shape)
             for i, (name, shape) in enumerate(file.shapes.items())
         }
+        if (found := _checksum(description["state"], tensors)) != description["crc32"]:
+            told = describe(description["crc32"])
+            raise ValueError(f"crc32 must be the checksum of the content, {found}, got {told}")
         return {"state": _with_arrays(description["state"], tensors), "tensors": tensors}
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(

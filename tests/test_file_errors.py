@@ -6,6 +6,7 @@ What the system refuses by itself is tried with real files; what hardly ever fai
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from unittest import mock
 
 import fastreg as fr
 import pytest
-from fastreg import plots
+from fastreg import callbacks, plots
 from fastreg.search.journal import Journal, recorded_seed
 from programs import last_json, regressor, run_program
 from searches import Scored, nothing
@@ -98,6 +99,42 @@ def test_a_circle_of_links(work, tmp_path):
     (tmp_path / "a.png").symlink_to("b.png")
     (tmp_path / "b.png").symlink_to("a.png")
     assert refusal(work, tmp_path / "a.png").errno == errno.ELOOP
+
+
+PIPES = """
+import os, sys
+from fastreg import layers
+import fastreg as fr
+os.mkfifo(sys.argv[1])
+model = fr.Sequential([layers.Input((2,)), layers.Dense(1)])
+for read in (fr.load, model.load_weights, model.save):
+    try:
+        read(sys.argv[1])
+    except ValueError as error:
+        assert str(error) == sys.argv[1] + ": must be a regular file", error
+    else:
+        raise AssertionError("nothing was raised")
+"""
+
+
+def test_a_pipe_is_refused_without_waiting_for_its_other_end(tmp_path):
+    run_program(PIPES, tmp_path / "pipe", timeout=30)
+
+
+@pytest.mark.parametrize("logger", [callbacks.CSVLogger, callbacks.JSONLogger])
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_log_that_cannot_be_written(logger, tmp_path):
+    """A file of the system's that is always full, through a link."""
+    (tmp_path / "log").symlink_to("/dev/full")
+    log = logger(tmp_path / "log")
+    log.on_train_begin()
+    error = refusal(lambda path: log.on_epoch_end(0, {"loss": 1.0}), tmp_path / "log")
+    assert error.errno == errno.ENOSPC
+    with pytest.raises(RuntimeError, match=r"on_train_begin opens the file"):  # it is closed
+        log.on_epoch_end(1, {"loss": 1.0})
+    log.on_train_end()
+    log = None  # as at the end of the program
+    gc.collect()
 
 
 PROGRAM = """

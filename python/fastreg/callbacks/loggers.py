@@ -6,8 +6,8 @@ import csv
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from fastreg.callbacks.base import Callback, Logs
@@ -45,17 +45,37 @@ class _FileLogger(Callback):
     def _close(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            file.close()
+            with self._named_errors():
+                file.close()
 
     def _leave(self) -> None:
         """Closes the file of a run that an exception has ended."""
         with suppress(OSError):  # every epoch was flushed, and a line that could not be was the exception
             self._close()
 
-    def _opened(self) -> IO[str]:
+    @contextmanager
+    def _line(self) -> Iterator[IO[str]]:
+        """The file, to write the line of an epoch, which the system has when this ends."""
         if self._file is None:
             raise RuntimeError(f"{type(self).__name__}: on_train_begin opens the file, and was not called")
-        return self._file
+        try:
+            with self._named_errors():
+                yield self._file
+                self._file.flush()
+        except OSError:
+            # Python keeps what could not be written, and would try it again, and fail again, at the end.
+            with suppress(OSError):
+                self._close()
+            raise
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Errors of the system in writing name no file."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = self.filename
+            raise
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_file": None}
@@ -112,16 +132,16 @@ class CSVLogger(_FileLogger):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Writes a line."""
-        file, values = self._opened(), logs or {}
-        writer = csv.writer(file, delimiter=self.separator, lineterminator="\n")
-        if self._keys is None:
-            self._keys = sorted(values)
-            # The first epoch with a validation may be a later one.
-            self._keys += sorted(key for key in self._later if key not in values)
-            if file.tell() == 0:
-                writer.writerow(["epoch", *self._keys])
-        writer.writerow([epoch, *(values.get(key, "NA") for key in self._keys)])
-        file.flush()
+        values = logs or {}
+        with self._line() as file:
+            writer = csv.writer(file, delimiter=self.separator, lineterminator="\n")
+            if self._keys is None:
+                self._keys = sorted(values)
+                # The first epoch with a validation may be a later one.
+                self._keys += sorted(key for key in self._later if key not in values)
+                if file.tell() == 0:
+                    writer.writerow(["epoch", *self._keys])
+            writer.writerow([epoch, *(values.get(key, "NA") for key in self._keys)])
 
 
 class JSONLogger(_FileLogger):
@@ -155,9 +175,8 @@ class JSONLogger(_FileLogger):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Writes a line."""
         values = {key: _in_json(key, value) for key, value in (logs or {}).items()}
-        file = self._opened()
-        file.write(json.dumps({"epoch": epoch, **values}, allow_nan=False) + "\n")
-        file.flush()
+        with self._line() as file:
+            file.write(json.dumps({"epoch": epoch, **values}, allow_nan=False) + "\n")
 
 
 def _in_json(key: str, value: Any) -> float | str | bool | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import stat
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -170,8 +171,9 @@ def text_of(path: object) -> str:
 def _foreign_format(path: StrOrBytesPath) -> str:
     """The end of the message for a file that is not fastreg's: what kind of file it is, if that can be recognised."""
     try:
-        with open(encoded(path), "rb") as file:
-            begin = file.read(16)
+        # A pipe must neither be waited for nor emptied.
+        with open(os.open(encoded(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            begin = file.read(16) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
     except OSError:
         return ""
     kind = next((kind for kind, told in _SIGNATURES if told(begin)), None)

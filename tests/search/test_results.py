@@ -238,6 +238,45 @@ def test_of_the_sets_on_the_way_the_best_is_taken():
     assert greedy(stacked, 3, lambda outputs: -abs(outputs.item()), most=1) == ([0], -1, -1)
 
 
+def test_what_has_no_score_is_not_picked():
+    from fastreg.search.found.ensemble import greedy
+
+    stacked = np.array([1.0, 2.0, 3.0]).reshape(3, 1, 1)
+    known = {1.0: math.nan, 2.0: -5.0, 3.0: -4.0, 2.5: math.nan}
+    assert greedy(stacked, 2, lambda outputs: known.get(outputs.item(), -9.0)) == ([2], -4.0, -4.0)
+    assert greedy(stacked, 2, lambda outputs: math.nan)[0] == []
+    assert greedy(stacked, 2, lambda outputs: -math.inf)[0] == []
+
+
+def test_an_ensemble_needs_a_trial_whose_folds_were_all_trained():
+    """Others have a score, by error_score, and no model in some fold."""
+    x, y = noisy()
+
+    def stumble(where):
+        if where.fold == 1:
+            raise ArithmeticError("fold 1")
+        return []
+
+    search = GridSearch(network, MIXED, cv=2, seed=0, verbose=0, refit=False, error_score=9.0)
+    search.fit(x, y, epochs=2, callbacks=stumble)
+    assert search.best_trial_.failed_folds == 1
+    with pytest.raises(ValueError, match=r"^ensemble: a trial whose folds were all trained is needed"):
+        search.ensemble(2)
+
+
+def test_an_ensemble_needs_a_score_of_its_predictions():
+    """A metric that is defined for the rows of each fold, but not for all rows."""
+    x, y = noisy()
+
+    def small(model, features, truth):
+        return 1.0 if len(truth) < len(y) else math.nan
+
+    search = GridSearch(network, MIXED, cv=2, seed=0, verbose=0, refit=False, scoring=small)
+    search.fit(x, y, epochs=2)
+    with pytest.raises(ValueError, match=r"^ensemble: no mean of out-of-fold predictions has a score"):
+        search.ensemble(2)
+
+
 def test_kept_models_and_those_trained_again_are_the_same():
     x, y = noisy()
     options = {"cv": 3, "seed": 0, "verbose": 0, "refit": False, "preprocess": "standard"}

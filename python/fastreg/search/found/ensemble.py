@@ -109,6 +109,11 @@ def select(
     if best.budget != context.epochs:
         raise ValueError(f"ensemble: no trial was trained to the full budget, {context.epochs}, but to {best.budget}")
     ranked = [t for t in trials if t.score == t.score and t.budget == best.budget and not t.has_failed]
+    if not ranked:
+        raise ValueError(
+            "ensemble: a trial whose folds were all trained is needed, but each with a score has a fold that raised an "
+            "exception and got the error_score"
+        )
     ranked.sort(key=lambda t: t.score if lower_is_better else -t.score)
     ranked = ranked[:most]
     folds = trained(ranked)
@@ -122,6 +127,8 @@ def select(
     judge = _Judge(context, first, rows)
     sign = -1.0 if lower_is_better else 1.0
     picked, score, single = greedy(stacked, picks, lambda outputs: sign * judge(outputs))
+    if not picked:
+        raise ValueError("ensemble: no mean of out-of-fold predictions has a score by the metric of the search")
     counts = np.bincount(picked, minlength=len(ranked))
     order = [i for i in np.argsort(-counts, kind="stable") if counts[i]]
     return Ensemble(
@@ -172,7 +179,7 @@ def greedy(
     Args:
         stacked: The outputs of each candidate, whose mean is scored.
         picks: Candidates to pick, with replacement; of the sets on the way the best is taken.
-        score: Of a mean of outputs; higher is better.
+        score: Of a mean of outputs; higher is better, and NaN is no score. If no mean has one, none is picked.
         most: Different candidates to pick at most; None for any number.
     """
     picked: list[int] = []
@@ -181,7 +188,7 @@ def greedy(
     for step in range(1, picks + 1):
         full = most is not None and len(set(picked)) >= most
         allowed = sorted(set(picked)) if full else range(len(stacked))
-        scores = {i: score((total + stacked[i]) / step) for i in allowed}
+        scores = {i: _comparable(score((total + stacked[i]) / step)) for i in allowed}
         chosen = max(scores, key=lambda i: (scores[i], -i))
         picked.append(chosen)
         total += stacked[chosen]
@@ -190,6 +197,10 @@ def greedy(
         if scores[chosen] > best_score:
             best_count, best_score = step, scores[chosen]
     return picked[:best_count], best_score, single
+
+
+def _comparable(score: float) -> float:
+    return score if score == score else -np.inf
 
 
 class _Judge:

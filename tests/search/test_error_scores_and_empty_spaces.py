@@ -1,8 +1,11 @@
 """A number as error_score ranks as in scikit-learn, and so does a search without parameters."""
 
+import math
 import signal
+import sys
 import time
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -90,6 +93,30 @@ def test_a_score_that_is_the_error_score_is_no_error(error_score, journal, tmp_p
     assert (trial.failed_folds, trial.is_all_error, trial.state) == (2, False, "ok")
     with pytest.raises(RuntimeError, match="no trial has a score"):
         GridSearch(Odd(), {"how": ["fit"]}, seed=0, verbose=0, n_jobs=1, **options).fit(X, Y)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("share", [1.0, 0.5])
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_an_error_score_may_be_the_largest_number(sign, share, tmp_path):
+    """The sum of three of them, and their squares, are beyond float64; their mean is not."""
+    worst = sign * share * sys.float_info.max
+    options = {"cv": FOLDS, "refit": False, "return_train_score": True, "error_score": worst, "verbose": 0}
+    search = GridSearch(Odd(), {"how": ["ok", "odd", "fit"]}, **options, journal=tmp_path / "j").fit(X, Y)
+    scores = [[Fraction(value) for value in trial.scores["score"]] for trial in search.trials_]
+    for column in ("test", "train"):
+        means, spreads = search.results_[f"mean_{column}_score"], search.results_[f"std_{column}_score"]
+        for row, mean, spread in zip(scores, means.tolist(), spreads.tolist(), strict=True):
+            exact = sum(row) / 3
+            squares = sum((value - exact) ** 2 for value in row) / 3
+            assert mean == pytest.approx(float(exact), rel=1e-12)
+            root = math.sqrt(squares / Fraction(2) ** 1200)
+            assert spread / 2.0**600 == pytest.approx(root, rel=1e-12, abs=1e-12 * sys.float_info.max / 2.0**600)
+    assert [row[0] for row in scores].count(Fraction(worst)) >= 1
+    assert search.best_params_["how"] == ("ok" if sign < 0 else "fit")
+    assert "+-" in search.summary()
+    again = GridSearch(Odd(), {"how": ["ok", "odd", "fit"]}, **options, journal=tmp_path / "j", resume=True).fit(X, Y)
+    assert findings(again) == findings(search)
 
 
 def test_the_refit_of_a_failing_best_trial_raises():

@@ -25,6 +25,9 @@ STATES = ("ok", "pruned", "diverged", "unscored", "failed")
 _SHOWN_TRIALS = 10
 _SHOWN_FAILURES = 3
 
+# A power of 2 by which scores are divided whose squares are beyond float64.
+_LARGE = 2.0**600
+
 
 @dataclass(slots=True)
 class Trial:
@@ -110,8 +113,12 @@ def warn_of_gaps(trials: Sequence[Trial], metrics: Iterable[str]) -> None:
 
 def mean_score(scores: Sequence[float], n_folds: int) -> float:
     """Mean of the scores of all folds, NaN unless every fold has a finite one."""
-    whole = len(scores) == n_folds and all(map(math.isfinite, scores))
-    return math.fsum(scores) / n_folds if whole else math.nan
+    if len(scores) != n_folds or not all(map(math.isfinite, scores)):
+        return math.nan
+    try:
+        return math.fsum(scores) / n_folds
+    except OverflowError:  # the sum is beyond float64, but the mean is not
+        return math.fsum(score / _LARGE for score in scores) / n_folds * _LARGE
 
 
 def _rank_keys(budgets: Sequence[int | None], means: NDArray[np.float64], direction: str) -> NDArray[np.float64]:
@@ -182,9 +189,18 @@ def _matrix(rows: Iterable[Sequence[float]], n: int, n_folds: int) -> NDArray[np
 
 def _score_columns(prefix: str, key: str, scores: NDArray[np.float64]) -> dict[str, Any]:
     columns: dict[str, Any] = {f"split{i}_{prefix}_{key}": scores[:, i] for i in range(scores.shape[1])}
-    columns[f"mean_{prefix}_{key}"] = scores.mean(axis=1)
-    columns[f"std_{prefix}_{key}"] = scores.std(axis=1)
+    columns[f"mean_{prefix}_{key}"], columns[f"std_{prefix}_{key}"] = _mean_and_deviation(scores)
     return columns
+
+
+def _mean_and_deviation(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of each row; also where a sum of scores or of their squares is beyond float64, as with a large error_score."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = scores.mean(axis=1), scores.std(axis=1)
+    beyond = np.isfinite(scores).all(axis=1) & ~(np.isfinite(mean) & np.isfinite(deviation))
+    for i in np.flatnonzero(beyond):
+        mean[i], deviation[i] = mean_score(scores[i], scores.shape[1]), (scores[i] / _LARGE).std() * _LARGE
+    return mean, deviation
 
 
 def tabulate(trials: Sequence[Trial], directions: Mapping[str, str], n_folds: int) -> dict[str, Any]:
@@ -257,6 +273,8 @@ def summarise(
     head = f"{len(trials)} trials ({counts or 'none'}), {folds}, {epochs} epochs, {format_time(seconds)}"
     lines = [f"{head}, ended by: {stopped_by}"]
     means = np.array([trial.score for trial in trials], np.float64)
+    scores = _matrix((trial.scores.get(metric, ()) for trial in trials), len(trials), n_folds)
+    _, deviations = _mean_and_deviation(scores)
     ranks = rank([trial.budget for trial in trials], means, direction)
     order = np.argsort(ranks, kind="stable")[:_SHOWN_TRIALS]
     if len(order):
@@ -264,7 +282,7 @@ def summarise(
         lines.append(f"{titles}  parameters")
     for i in order:
         trial = trials[i]
-        score = "-" if math.isnan(means[i]) else f"{means[i]:.5g} +- {np.std(trial.scores[metric]):.2g}"
+        score = "-" if math.isnan(means[i]) else f"{means[i]:.5g} +- {deviations[i]:.2g}"
         row = f"{ranks[i]:>4} {trial.number:>6} {score:>20} {sum(trial.epochs):>7} {trial.seconds:>8.3g}"
         lines.append(f"{row} {trial.state:<8}  {format_params(trial.params)}")
     if len(trials) > len(order):

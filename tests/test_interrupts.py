@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 
 import pytest
+from fastreg import cli
 from programs import last_json, run_program
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="uses a timer that sends signals")
@@ -89,3 +90,35 @@ print(json.dumps([found.count(True), sorted({str(one) for one in found})]))
 
 def test_a_model_can_be_fitted_after_an_interrupt_at_any_moment():
     assert last_json(run_program(MODELS, timeout=300)) == [400, ["True"]]
+
+
+IMPORT = """
+import json, sys
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy._core.multiarray":  # as if Ctrl-C came in the midst of it
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+try:
+    import fastreg
+except BaseException as error:
+    print(json.dumps(type(error).__name__))
+"""
+
+
+def test_an_interrupt_within_the_import_stays_one():
+    """It became an ImportError, which programs take for a missing package."""
+    assert last_json(run_program(IMPORT)) == "KeyboardInterrupt"
+
+
+def test_a_command_that_is_interrupted_before_it_begins_says_so(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_parser", interrupted)  # it imports much
+    try:
+        status = cli.main(["tune"])
+    except KeyboardInterrupt:  # which would end the tests
+        status = None
+    assert status == 130
+    assert capsys.readouterr().err == "fastreg: interrupted\n"

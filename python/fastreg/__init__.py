@@ -8,7 +8,13 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fastreg._core import DivergenceError, __version__
+try:
+    from fastreg._core import DivergenceError, __version__
+except ImportError as _error:
+    # It imports NumPy, and turns whatever ends that into an ImportError.
+    if isinstance(_error.__cause__, KeyboardInterrupt):
+        raise _error.__cause__ from None
+    raise
 
 if TYPE_CHECKING:
     from fastreg import (

@@ -25,20 +25,25 @@ _OR_INPUT = ", or - for CSV on standard input, which is read to its end first"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command with `argv` (the process's own arguments where None) and returns the exit status."""
-    parser = _parser()
-    arguments = parser.parse_args(argv)
-    if arguments.command is None and not arguments.version:
-        parser.print_help(sys.stderr)
-        return 2
+    try:
+        parser = _parser()
+        arguments = parser.parse_args(argv)
+        if arguments.command is None and not arguments.version:
+            parser.print_help(sys.stderr)
+            return 2
+        return _run(arguments)
+    except KeyboardInterrupt:
+        print("fastreg: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         with _plain_warnings():
             status = _version() if arguments.version else int(arguments.run(arguments))
             if sys.stdout is not None:
                 sys.stdout.flush()  # what cannot be written is told here
             return status
-    except KeyboardInterrupt:
-        print("fastreg: interrupted", file=sys.stderr)
-        return 130
     except BrokenPipeError:  # whoever read the output has enough
         _discard_output()
         return 1

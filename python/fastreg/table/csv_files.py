@@ -7,6 +7,7 @@ both give the same cells. What a cell means is not known here.
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import os
 import re
@@ -163,12 +164,19 @@ def _member(path: str) -> IO[bytes]:
 
     try:
         archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError) as error:
         raise ValueError(f"{path}: not a table: {error}") from error
     names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
     if len(names) != 1:
         raise ValueError(f"{path}: must contain one file, got {len(names)}")
-    return archive.open(names[0])
+    try:
+        return archive.open(names[0])
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # also compressed or encrypted otherwise
+        raise ValueError(f"{path}: the compressed data cannot be read: {error}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise ValueError(f"{path}: the compressed data are damaged: a place in them is outside of the file") from error
 
 
 # What is recognised.

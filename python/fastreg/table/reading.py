@@ -236,7 +236,8 @@ def _parquet_blocks(name: str, style: NumberStyle, rows: int) -> Iterator[Table]
 
     with open(name, "rb") as opened:
         file = _arrow(name, "Parquet", lambda: _module("parquet").ParquetFile(opened))
-        for batch in file.iter_batches(batch_size=rows):
+        batches = file.iter_batches(batch_size=rows)
+        while (batch := _arrow(name, "Parquet", lambda: next(batches, None))) is not None:
             yield Table.of(pyarrow.Table.from_batches([batch]), style)
 
 
@@ -256,13 +257,19 @@ def _arrow(name: str, kind: str, read: Any) -> Any:
     with open(name, "rb"):  # an error of the system says more than that of Arrow
         pass
     try:
-        return read()
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, OSError) as error:
+        found = read()
+        if isinstance(found, (pyarrow.Table, pyarrow.RecordBatch)):
+            found.validate(full=True)  # Arrow itself reads beyond the end of columns that a damaged file describes
+        return found
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{name}: not a {kind} file: {' '.join(str(error).split())[:200]}") from error
 
 
 def _arrow_table(name: str, kind: str, read: Any, style: NumberStyle | None) -> Table:
-    return Table.of(_arrow(name, kind, read), style)
+    found = _arrow(name, kind, read)
+    if doubled := [label for label, count in Counter(found.column_names).items() if count > 1]:
+        raise ValueError(f"{name}: two columns are named {doubled[0]!r}")
+    return Table.of(found, style)
 
 
 def _excel(name: str, style: NumberStyle | None) -> Table:

@@ -175,8 +175,8 @@ FASTREG_INLINE void transpose(V (&r)[16]) {
   }
 }
 
-// Loads that put four columns of rows i, i + 4, i + 8 and i + 12 side by side take the place of two of the four rounds of
-// shuffles, of which many processors do only one a cycle.
+// Loads that put four columns of rows i, i + 4, i + 8 and i + 12 side by side take the place of two of the four rounds
+// of shuffles, of which many processors do only one a cycle.
 FASTREG_INLINE void load_transposed(const float* p, std::size_t stride, V (&r)[16]) {
   FASTREG_UNROLL
   for (std::size_t i = 0; i < 16; ++i) {

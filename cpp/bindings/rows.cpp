@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <type_traits>
 
 #include "fastreg/strict_math.h"
@@ -50,6 +51,27 @@ bool is_lost([[maybe_unused]] T value, [[maybe_unused]] float converted) {
   return false;
 }
 
+using Four = float __attribute__((vector_size(16)));
+
+Four load_four(const float* from) {
+  Four out;
+  std::memcpy(&out, from, sizeof out);
+  return out;
+}
+
+// Every second of some floats, n of them. The element behind the last one is not read.
+void copy_every_second(const float* from, std::size_t n, float* out) {
+  std::size_t i = 0;
+  for (; i + 8 < n; i += 8) {
+    const float* const p = from + 2 * i;
+    const Four a = __builtin_shufflevector(load_four(p), load_four(p + 4), 0, 2, 4, 6);
+    const Four b = __builtin_shufflevector(load_four(p + 8), load_four(p + 12), 0, 2, 4, 6);
+    std::memcpy(out + i, &a, sizeof a);
+    std::memcpy(out + i + 4, &b, sizeof b);
+  }
+  for (; i < n; ++i) out[i] = from[2 * i];
+}
+
 // Converts every kStep-th of some elements to n floats. A constant step lets the compiler vectorise the loop.
 template <std::size_t kStep, class T>
 bool convert_every(const T* from, std::size_t n, float* out) {
@@ -64,6 +86,8 @@ bool convert_line(const char* from, std::ptrdiff_t step, std::size_t n, float* o
   constexpr auto kSize = static_cast<std::ptrdiff_t>(sizeof(T));
   const T* const values = reinterpret_cast<const T*>(from);
   if (step == kSize) return convert_every<1>(values, n, out);
+  if constexpr (std::is_same_v<T, float>)
+    if (step == 2 * kSize) return copy_every_second(values, n, out), false;
   if constexpr (sizeof(T) <= sizeof(float))   // shuffles of wider elements are slower than the loop below
     if (step == 2 * kSize) return convert_every<2>(values, n, out);
   bool lost = false;
@@ -74,11 +98,35 @@ bool convert_line(const char* from, std::ptrdiff_t step, std::size_t n, float* o
   return lost;
 }
 
+// Converts four rows and four columns whose elements are neighbours. They are transposed in registers.
+template <class T>
+bool convert_square(const char* first, std::ptrdiff_t col_step, std::size_t cols, float* out) {
+  Four c[4];
+  bool lost = false;
+  for (std::size_t i = 0; i < 4; ++i) {
+    const T* const values = reinterpret_cast<const T*>(first + static_cast<std::ptrdiff_t>(i) * col_step);
+    float column[4];
+    for (std::size_t r = 0; r < 4; ++r) lost |= is_lost(values[r], column[r] = to_float(values[r]));
+    std::memcpy(&c[i], column, sizeof column);
+  }
+  const Four a = __builtin_shufflevector(c[0], c[1], 0, 4, 1, 5), b = __builtin_shufflevector(c[2], c[3], 0, 4, 1, 5);
+  const Four d = __builtin_shufflevector(c[0], c[1], 2, 6, 3, 7), e = __builtin_shufflevector(c[2], c[3], 2, 6, 3, 7);
+  const Four rows[4] = {__builtin_shufflevector(a, b, 0, 1, 4, 5), __builtin_shufflevector(a, b, 2, 3, 6, 7),
+                        __builtin_shufflevector(d, e, 0, 1, 4, 5), __builtin_shufflevector(d, e, 2, 3, 6, 7)};
+  for (std::size_t r = 0; r < 4; ++r) std::memcpy(out + r * cols, &rows[r], sizeof rows[r]);
+  return lost;
+}
+
 // Converts at most kPartRows rows and kPartCols columns. Loops of constant length are unrolled.
-constexpr std::size_t kPartRows = 8, kPartCols = 2;
+constexpr std::size_t kPartRows = 8, kPartCols = 4;
 template <class T>
 bool convert_part(const Elements& from, const char* first, std::size_t rows, std::size_t cols, float* out) {
   bool lost = false;
+  if (rows == kPartRows && cols == kPartCols && from.row_step == static_cast<std::ptrdiff_t>(sizeof(T))) {
+    for (std::size_t r = 0; r < kPartRows; r += 4)
+      lost |= convert_square<T>(first + r * sizeof(T), from.col_step, from.cols, out + r * from.cols);
+    return lost;
+  }
   const auto of = [&](std::size_t height, std::size_t width) {
     for (std::size_t r = 0; r < height; ++r)
       for (std::size_t c = 0; c < width; ++c) {
@@ -91,19 +139,10 @@ bool convert_part(const Elements& from, const char* first, std::size_t rows, std
   return lost;
 }
 
+// Along columns, some rows at a time, whose floats stay in the L1 cache until they are complete.
 template <class T>
-bool convert(const Elements& from, std::size_t begin, std::size_t n, float* out) {
+bool convert_columns(const Elements& from, const char* row, std::size_t n, float* out) {
   bool lost = false;
-  const char* row = from.data + static_cast<std::ptrdiff_t>(begin) * from.row_step;
-  // Rows are often shorter than what the loops are unrolled to, so rows that follow each other are one line.
-  if (from.row_step == static_cast<std::ptrdiff_t>(from.cols) * from.col_step)
-    return !convert_line<T>(row, from.col_step, n * from.cols, out);
-  if (std::abs(from.col_step) <= std::abs(from.row_step)) {
-    for (std::size_t r = 0; r < n; ++r, row += from.row_step)
-      lost |= convert_line<T>(row, from.col_step, from.cols, out + r * from.cols);
-    return !lost;
-  }
-  // Along columns, some rows at a time, whose floats stay in the L1 cache until they are complete.
   for (std::size_t tile = 0; tile < n; tile += kTileRows) {
     const std::size_t end = std::min(tile + kTileRows, n);
     for (std::size_t c = 0; c < from.cols; c += kPartCols)
@@ -114,7 +153,26 @@ bool convert(const Elements& from, std::size_t begin, std::size_t n, float* out)
                                 std::min(kPartRows, end - r), std::min(kPartCols, from.cols - c),
                                 out + r * from.cols + c);
   }
-  return !lost;
+  return lost;
+}
+
+template <class T>
+bool convert_rows(const Elements& from, const char* row, std::size_t n, float* out) {
+  bool lost = false;
+  for (std::size_t r = 0; r < n; ++r, row += from.row_step)
+    lost |= convert_line<T>(row, from.col_step, from.cols, out + r * from.cols);
+  return lost;
+}
+
+// Converts n rows from row `begin` on. Returns whether every number is within float32.
+template <class T>
+bool convert(const Elements& from, std::size_t begin, std::size_t n, float* out) {
+  const char* const row = from.data + static_cast<std::ptrdiff_t>(begin) * from.row_step;
+  // Rows are often shorter than what the loops are unrolled to, so rows that follow each other are one line.
+  if (from.row_step == static_cast<std::ptrdiff_t>(from.cols) * from.col_step)
+    return !convert_line<T>(row, from.col_step, n * from.cols, out);
+  if (std::abs(from.col_step) <= std::abs(from.row_step)) return !convert_rows<T>(from, row, n, out);
+  return !convert_columns<T>(from, row, n, out);
 }
 
 // A row of the table of element types. core: what the core calls it; none if it does not know it.

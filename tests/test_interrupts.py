@@ -59,6 +59,33 @@ def test_locks_and_turns_are_open_after_an_interrupt():
     assert last_json(run_program(LOCKS)) == [0, True]
 
 
+CLAIMS = COMMON + """
+from fastreg import callbacks
+from fastreg.callbacks import early_stopping, in_use
+items, stoppers = [callbacks.History(), callbacks.CSVLogger("unused.csv")], [callbacks.EarlyStopping("loss")]
+def use():
+    with (own := threading.Lock()):
+        in_use.claim(items, own)
+        early_stopping.judge_by_hand(stoppers, own)
+        early_stopping.judge_in_the_core(stoppers, own)
+def is_free():
+    taken = [one in in_use._CLAIMED for one in items]
+    taken += [one in kind for one in stoppers for kind in (early_stopping._BY_HAND, early_stopping._FITS)]
+    return not any(taken)
+failed = 0
+for _ in range(2000):
+    interrupted(use, 1e-4)
+    failed += not is_free()
+use()
+print(json.dumps([failed, is_free(), len(in_use._CLAIMED._under_way)]))
+"""
+
+
+def test_callbacks_are_free_after_an_interrupt():
+    """A fit that was interrupted just as it began, or ended, left them in use for ever."""
+    assert last_json(run_program(CLAIMS)) == [0, True, 2]
+
+
 MODELS = COMMON + """
 import numpy as np
 import fastreg as fr

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fastreg.callbacks.early_stopping import EarlyStopping as EarlyStopping
     from fastreg.callbacks.early_stopping import Judge as Judge
     from fastreg.callbacks.early_stopping import directions_of as directions_of
-    from fastreg.callbacks.early_stopping import judged_by_the_core as judged_by_the_core
+    from fastreg.callbacks.early_stopping import judge_in_the_core as judge_in_the_core
     from fastreg.callbacks.history import History as History
     from fastreg.callbacks.lambdas import LambdaCallback as LambdaCallback
     from fastreg.callbacks.lists import CallbackList as CallbackList
@@ -81,7 +81,7 @@ _HOMES = {
     "Judge": "early_stopping",
     "Logs": "base",
     "directions_of": "early_stopping",
-    "judged_by_the_core": "early_stopping",
+    "judge_in_the_core": "early_stopping",
 }
 
 if not TYPE_CHECKING:  # otherwise a type checker would allow every name

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from fastreg import _core
 from fastreg.callbacks.base import Callback, Logs
-from fastreg.callbacks.in_use import InUse, used
+from fastreg.callbacks.in_use import InUse, use_alone
 from fastreg.internal.checks import (
     FINITE,
     NON_NEGATIVE,
@@ -23,7 +23,7 @@ from fastreg.internal.checks import (
     did_you_mean,
 )
 
-__all__ = ["EarlyStopping", "Judge", "directions_of", "judged_by_hand", "judged_by_the_core"]
+__all__ = ["EarlyStopping", "Judge", "directions_of", "judge_by_hand", "judge_in_the_core"]
 
 
 class Judge:
@@ -313,22 +313,22 @@ class EarlyStopping(Callback):
         return lines
 
 
-@contextmanager
-def judged_by_the_core(stoppers: Sequence[EarlyStopping]) -> Iterator[None]:
-    """Marks them as used by a fit, so that their hooks for loops of your own do nothing, and resets their state."""
+def judge_in_the_core(stoppers: Sequence[EarlyStopping], own: Lock) -> None:
+    """Resets their state, and marks them as used by a fit: their hooks for loops of your own do nothing.
+
+    The fit holds the lock ``own`` and opens it at its end.
+    """
     for stopper in stoppers:
         stopper._judge, stopper._best_weights, stopper._directions = None, None, {}
-        _FITS.begin(stopper)
-    try:
-        yield
-    finally:
-        for stopper in stoppers:
-            _FITS.end(stopper)
+    _FITS.begin(stoppers, own)
 
 
-def judged_by_hand(stoppers: Sequence[EarlyStopping]) -> AbstractContextManager[None]:
-    """Marks them as called by a fit, which restores their best weights at its end. No other fit can have them then."""
-    return used(_BY_HAND, {id(stopper): stopper for stopper in stoppers}.values())
+def judge_by_hand(stoppers: Sequence[EarlyStopping], own: Lock) -> None:
+    """Marks them as called by a fit, which restores their best weights and opens the lock ``own`` at its end.
+
+    No other fit can have them until then.
+    """
+    use_alone(_BY_HAND, {id(stopper): stopper for stopper in stoppers}.values(), own)
 
 
 def logged(owner: str, key: str, value: object) -> float:

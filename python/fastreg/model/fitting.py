@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import nullcontext
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from fastreg import _core
 from fastreg.callbacks.base import Callback
-from fastreg.callbacks.early_stopping import judged_by_hand, judged_by_the_core
+from fastreg.callbacks.early_stopping import judge_by_hand, judge_in_the_core
 from fastreg.callbacks.history import History
-from fastreg.callbacks.in_use import claimed
+from fastreg.callbacks.in_use import claim
 from fastreg.callbacks.stops import StopSignal, TimeLimit
 from fastreg.data import arrays
 from fastreg.data.ignored_labels import share_counted
@@ -55,9 +55,6 @@ if TYPE_CHECKING:
 
 # Seconds between calls into Python, if only the progress needs them.
 _PROGRESS_INTERVAL = 0.1
-
-# What a run without callbacks, or without EarlyStopping, enters in place of what is of them.
-_NOTHING = nullcontext()
 
 
 def check_verbose(owner: str, value: object) -> int:
@@ -145,7 +142,9 @@ def fit(
     names = checked_input_names(inputs, core.feature_names)
     shape = shape_of(core, inputs)
     passes = last - settings.first
-    with _KeptIfTrained(core), claimed(settings.items) if settings.items else _NOTHING:
+    with _KeptIfTrained(core), (own := Lock()):
+        if settings.items:
+            claim(settings.items, own)
         data, validation = _data_of_fit(core, given, shape, names, passes, fraction, validation_data)
         _warn_once(core, data, shape, names)
         return _trained(core, model, settings, data, validation, shape, names, begun)
@@ -177,10 +176,9 @@ def _trained(
     core.run_length = RunLength(steps, steps * last, trainer.step - steps * first)
     model.stop_training = False
     core.history, core.refilled = run.history, run.refilled
-    judged = judged_by_the_core(run.stoppers) if run.stoppers else _NOTHING
-    called = judged_by_hand(run.by_hand) if run.by_hand else _NOTHING
     core.feature_names = names
-    with judged, called, run:
+    with (own := Lock()), run:
+        _mark(run, own)
         run.begin(first, {"epochs": last, "steps": steps, "verbose": shown})
         last = first if run.ended else last
         # Only now: a callback may have set the rate before the first epoch.
@@ -211,6 +209,14 @@ def _trained(
         core.weights_changed()
         run.end(result, plan.epochs(first, last))
     return run.history
+
+
+def _mark(run: Run, own: Lock) -> None:
+    """Marks the early stopping of a run until the lock ``own`` is open."""
+    if run.stoppers:
+        judge_in_the_core(run.stoppers, own)
+    if run.by_hand:
+        judge_by_hand(run.by_hand, own)
 
 
 class ValidationPlan(NamedTuple):

@@ -11,8 +11,8 @@ import math
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -357,10 +357,8 @@ def _fit_sequential(
     wanted = given.pop("callbacks", None)
     if paused is not None:
         callbacks = paused.callbacks
-    elif wanted is None:
-        callbacks = []
     else:
-        callbacks = callbacks_of(wanted, FoldOfTrial(task.trial, task.fold, task.params))
+        callbacks = [] if wanted is None else callbacks_of(wanted, FoldOfTrial(task.trial, task.fold, task.params))
     validation = _validation(context, task, fold, given, callbacks)
     if paused is not None or (task.keep_model and not final):
         paused = paused or Paused.of(model, callbacks)
@@ -386,7 +384,9 @@ def _fit_sequential(
         result.history, result.epochs = {}, paused.epochs
     else:
         try:
-            with nullcontext() if paused is None else paused.judged():
+            with (own := Lock()):
+                if paused is not None:
+                    paused.judge(own)
                 model.fit(fold.x, targets, **given)
         finally:
             if model.history is not None:

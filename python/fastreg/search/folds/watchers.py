@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from fastreg.callbacks.early_stopping import (
     EarlyStopping,
     Judge,
     direction_of_added,
-    judged_by_the_core,
+    judge_in_the_core,
     logged,
     unknown_monitor,
 )
@@ -273,9 +273,9 @@ class Paused:
         first = [JudgesFirst(self.stoppers)] if self.stoppers else []
         return [*first, *self.callbacks, *resumed]
 
-    def judged(self) -> AbstractContextManager[None]:
-        """Within it, the hooks for loops of one's own that early stopping has do nothing."""
-        return judged_by_the_core([stopper.original for stopper in self.stoppers])
+    def judge(self, own: Lock) -> None:
+        """Until the lock ``own`` is open, the hooks for loops of one's own that early stopping has do nothing."""
+        judge_in_the_core([stopper.original for stopper in self.stoppers], own)
 
     def end(self, epochs: int, by_callback: bool) -> None:
         """Takes note of where a budget of this many epochs ended, and puts the best weights in, to score with.

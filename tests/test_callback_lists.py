@@ -83,6 +83,20 @@ def yields(epoch, logs):
     yield epoch
 
 
+async def waits_and_yields(epoch, logs):
+    yield epoch
+
+
+class Waits:
+    async def __call__(self, epoch, logs):
+        raise AssertionError("never called")
+
+
+class Yields:
+    def __call__(self, epoch, logs):
+        yield epoch
+
+
 @pytest.mark.parametrize(("hook", "function", "words"), [
     ("on_epoch_end", lambda: None, r"is called with \(epoch, logs\), which the function refuses: too many positional"),
     ("on_epoch_begin", lambda epoch: None, r"is called with \(epoch, logs\), which the function refuses: too many"),
@@ -92,6 +106,10 @@ def yields(epoch, logs):
     ("on_predict_begin", lambda: None, r"is called with \(logs\), which the function refuses: too many"),
     ("on_epoch_end", waits, "must be a function that runs when it is called, got an async one"),
     ("on_epoch_end", yields, "must be a function that runs when it is called, got one with yield"),
+    ("on_epoch_end", waits_and_yields, "must be a function that runs when it is called, got one with yield"),
+    ("on_epoch_end", Waits(), "must be a function that runs when it is called, got an async one"),
+    ("on_epoch_end", Yields(), "must be a function that runs when it is called, got one with yield"),
+    ("on_epoch_end", functools.partial(yields), "must be a function that runs when it is called, got one with yield"),
 ])  # fmt: skip
 def test_a_function_that_cannot_be_called_is_refused_at_once(hook, function, words):
     """It failed within the first run, or did nothing at all."""
@@ -109,9 +127,14 @@ def test_functions_of_every_form_that_take_the_arguments_are_called():
         def method(self, epoch, logs=None):
             seen.append(("method", epoch))
 
+    @functools.wraps(lambda epoch: None)  # what it wraps takes less
+    def adapted(epoch, logs):
+        seen.append(("adapted", epoch))
+
     forms = [Notes(), Notes().method, lambda *given: seen.append(("stars", given[0])), print,
-             functools.partial(lambda name, epoch, logs: seen.append((name, epoch)), "partial")]  # fmt: skip
+             functools.partial(lambda name, epoch, logs: seen.append((name, epoch)), "partial"),
+             adapted]  # fmt: skip
     net, x, y, _ = overfitting()
     given = [callbacks.LambdaCallback(on_epoch_end=form) for form in forms]
     net.fit(x, y, verbose=0, callbacks=given)
-    assert seen == [("object", 0), ("method", 0), ("stars", 0), ("partial", 0)]
+    assert seen == [("object", 0), ("method", 0), ("stars", 0), ("partial", 0), ("adapted", 0)]

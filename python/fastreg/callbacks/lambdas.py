@@ -70,13 +70,16 @@ class LambdaCallback(Callback):
 
 def _check(name: str, function: Callable[..., object]) -> None:
     """Raises TypeError for a function that a hook cannot call, or whose call would do nothing."""
-    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
-        kind = "one with yield" if inspect.isgeneratorfunction(function) else "an async one"
-        raise TypeError(f"LambdaCallback: {name} must be a function that runs when it is called, got {kind}")
+    for called in (function, type(function).__call__):
+        has_yield = inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called)
+        if has_yield or inspect.iscoroutinefunction(called):
+            kind = "one with yield" if has_yield else "an async one"
+            raise TypeError(f"LambdaCallback: {name} must be a function that runs when it is called, got {kind}")
     first = next((first for first in ("epoch", "batch") if f"_{first}_" in name), None)
     arguments: tuple[object, ...] = ({},) if first is None else (0, {})
     try:
-        signature = inspect.signature(function)
+        # Not that of a function in it, as functools.wraps makes one, which may be called with other arguments.
+        signature = inspect.signature(function, follow_wrapped=False)
     except (TypeError, ValueError):  # one that is written in C and has none
         return
     try:

@@ -102,6 +102,16 @@ def test_a_copy_keeps_its_history_when_the_callback_is_filled_again():
         assert type(copied.history) is fr.callbacks.History
 
 
+@pytest.mark.parametrize("note", [0.5, "text", np.array([1.0]), None])
+def test_what_a_program_puts_into_a_history_is_in_a_copy(note):
+    model, own = made(), fr.callbacks.History()
+    fit(model, 2, own)
+    own.history["note"] = note
+    for copied in (copy.copy(model), pickle.loads(pickle.dumps(model))):
+        assert copied.history.history.keys() == own.history.keys()
+        assert np.array_equal(copied.history.history["note"], note)
+
+
 def test_the_history_that_fit_returned_stays_that_of_the_model():
     model = made()
     returned = model.fit(X, X[:, 0], epochs=2, verbose=0)

@@ -29,6 +29,12 @@ class Recorded:
         history = self.history
         if history is not None and history is self.refilled:
             history = copy.copy(history)
-            history.history = {key: list(values) for key, values in history.history.items()}
-            history.epoch, history.validation_epoch = list(history.epoch), list(history.validation_epoch)
+            history.__dict__.update({name: _own(value) for name, value in vars(history).items()})
         return {"history": history, "refilled": None}
+
+
+def _own(value: Any) -> Any:
+    """Lists and dicts of lists of their own. A program may have put anything into a history."""
+    if type(value) is dict:
+        return {key: _own(column) for key, column in value.items()}
+    return list(value) if type(value) is list else value

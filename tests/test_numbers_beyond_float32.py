@@ -142,6 +142,21 @@ def test_boundaries_that_are_equal_in_float32():
     assert again.bin_boundaries == adapted.bin_boundaries
 
 
+def test_the_limit_that_the_message_names():
+    """Every number up to it is taken, and the next one above the last that rounds to it is refused."""
+    limit = float(np.finfo(np.float32).max)
+    last = np.nextafter(limit + 2.0**103, 0)  # half of the distance to the next number that float32 would have
+    assert activations.relu([3.4028235e38, last, -last]).tolist() == [limit, limit, 0.0]
+    for number in (limit + 2.0**103, -limit - 2.0**103):
+        refuses(lambda: activations.relu(number), number, "x: must be within the range of float32, up to "  # noqa: B023
+                "3.4028235e+38 in size")
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (0, 3), (2, 0), (2, 3, 4)])
+def test_arrays_of_any_shape(shape):
+    assert activations.relu(np.ones(shape)).tolist() == np.ones(shape).tolist()
+
+
 def test_searches():
     y = put(Y, 1e39)
     refuses(lambda: grid().fit(X, y), 1e39, "y: ", "row 7", OF_TARGETS)

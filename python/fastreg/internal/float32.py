@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastreg import _core
+
 __all__ = ["beyond_float32", "in_float32", "shown"]
 
 _FLOAT32 = np.dtype(np.float32)
@@ -23,7 +25,9 @@ def beyond_float32(subject: str, number: Any, where: str = "", hint: str = "") -
     """
     text = repr(number) if isinstance(number, float) else str(number)
     place = f" in {where}" if where else ""
-    return ValueError(f"{subject} must be within the range of float32, below 3.41e+38 in size, got {text}{place}{hint}")
+    return ValueError(
+        f"{subject} must be within the range of float32, up to 3.4028235e+38 in size, got {text}{place}{hint}"
+    )
 
 
 def in_float32(array: NDArray[Any], subject: str, hint: str = "") -> NDArray[np.float32]:
@@ -36,7 +40,7 @@ def in_float32(array: NDArray[Any], subject: str, hint: str = "") -> NDArray[np.
         return np.require(array, _FLOAT32, ("C", "A"))
     with np.errstate(over="ignore", invalid="ignore"):
         converted: NDArray[np.float32] = np.require(array, _FLOAT32, ("C", "A"))
-    if array.dtype.kind == "f" and array.dtype.itemsize > 4 and np.isinf(converted).any():
+    if array.dtype.kind == "f" and array.dtype.itemsize > 4 and not _core.all_finite(converted.reshape(-1)):
         lost = np.isinf(converted) & ~np.isinf(array)
         if lost.any():
             place = tuple(int(i) for i in np.unravel_index(int(np.argmax(lost)), lost.shape))

@@ -43,6 +43,21 @@ def test_every_changed_byte_is_harmless_or_told(kind, tmp_path):
     assert last_json(run_program(PROGRAM, kind, tmp_path / f"table.{kind}", timeout=120)) == [[], True]
 
 
+@pytest.mark.parametrize("part", [b"PK\x03\x04", b"PK\x01\x02"])
+def test_a_damaged_name_in_an_archive_is_told(part, tmp_path):
+    """Of the two places that a zip archive has for it; the flag says that it is UTF-8, which it is not any more."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("t\u00e9.csv", "a,b\n1,2\n")
+    content = bytearray(made.getvalue())
+    content[content.index("\u00e9".encode(), content.index(part))] = 0xFF
+    path = tmp_path / "table.csv.zip"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"table\.csv\.zip: .*utf-8") as caught:
+        read_table(path)
+    assert type(caught.value) is ValueError
+
+
 def test_a_damaged_archive_is_told(tmp_path):
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:

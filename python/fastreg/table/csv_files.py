@@ -164,14 +164,15 @@ def _member(path: str) -> IO[bytes]:
 
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a table: {error}") from error
     names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
     if len(names) != 1:
         raise ValueError(f"{path}: must contain one file, got {len(names)}")
     try:
         return archive.open(names[0])
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # also compressed or encrypted otherwise
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
+        # Damaged, or compressed or encrypted in another way.
         raise ValueError(f"{path}: the compressed data cannot be read: {error}") from error
     except OSError as error:
         if error.errno != errno.EINVAL:

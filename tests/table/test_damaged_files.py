@@ -6,9 +6,11 @@ import io
 import json
 import zipfile
 
+import pyarrow as pa
 import pytest
-from fastreg.table import read_table
+from fastreg.table import read_blocks, read_table
 from programs import last_json, run_program
+from pyarrow import feather, parquet
 
 # Bytes that are changed one after the other. A crash of Arrow would end the process.
 PROGRAM = """
@@ -41,6 +43,17 @@ print(json.dumps([wrong, refused > 0]))
 @pytest.mark.parametrize("kind", ["feather", "parquet"])
 def test_every_changed_byte_is_harmless_or_told(kind, tmp_path):
     assert last_json(run_program(PROGRAM, kind, tmp_path / f"table.{kind}", timeout=120)) == [[], True]
+
+
+@pytest.mark.parametrize("kind", ["feather", "parquet"])
+def test_two_columns_of_one_name_are_told(kind, tmp_path):
+    """It was said of such a Parquet file that it is none."""
+    path = tmp_path / f"table.{kind}"
+    table = pa.table([pa.array([1, 2]), pa.array([3, 4]), pa.array([5, 6])], names=["b", "a", "a"])
+    {"feather": feather.write_feather, "parquet": parquet.write_table}[kind](table, path)
+    for read in (read_table, lambda path: list(read_blocks(path, rows=1))):
+        with pytest.raises(ValueError, match=rf"table\.{kind}: two columns are named 'a'$"):
+            read(path)
 
 
 @pytest.mark.parametrize("part", [b"PK\x03\x04", b"PK\x01\x02"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
@@ -223,6 +223,8 @@ def typed_style(decimal: str | None, thousands: str | None, like: Dialect | None
 
 
 def _parquet(name: str, style: NumberStyle | None) -> Table:
+    # Arrow itself says of two columns of one name that there are several matches.
+    _refuse_doubled(name, _arrow(name, "Parquet", lambda: _module("parquet").read_schema(name)).names)
     return _arrow_table(name, "Parquet", lambda: _module("parquet").read_table(name), style)
 
 
@@ -236,6 +238,7 @@ def _parquet_blocks(name: str, style: NumberStyle, rows: int) -> Iterator[Table]
 
     with open(name, "rb") as opened:
         file = _arrow(name, "Parquet", lambda: _module("parquet").ParquetFile(opened))
+        _refuse_doubled(name, file.schema_arrow.names)
         batches = file.iter_batches(batch_size=rows)
         while (batch := _arrow(name, "Parquet", lambda: next(batches, None))) is not None:
             yield Table.of(pyarrow.Table.from_batches([batch]), style)
@@ -267,9 +270,13 @@ def _arrow(name: str, kind: str, read: Any) -> Any:
 
 def _arrow_table(name: str, kind: str, read: Any, style: NumberStyle | None) -> Table:
     found = _arrow(name, kind, read)
-    if doubled := [label for label, count in Counter(found.column_names).items() if count > 1]:
-        raise ValueError(f"{name}: two columns are named {doubled[0]!r}")
+    _refuse_doubled(name, found.column_names)
     return Table.of(found, style)
+
+
+def _refuse_doubled(name: str, labels: Iterable[str]) -> None:
+    if doubled := [label for label, count in Counter(labels).items() if count > 1]:
+        raise ValueError(f"{name}: two columns are named {doubled[0]!r}")
 
 
 def _excel(name: str, style: NumberStyle | None) -> Table:
@@ -296,6 +303,5 @@ def _excel(name: str, style: NumberStyle | None) -> Table:
     names, columns = [names[i] for i in kept], [columns[i] for i in kept]
     if len(unnamed := [i for i, label in zip(kept, names, strict=True) if not label]) > 1:
         raise ValueError(_without_names(name, unnamed))
-    if doubled := [label for label, count in Counter(names).items() if count > 1]:
-        raise ValueError(f"{name}: two columns are named {doubled[0]!r}")
+    _refuse_doubled(name, names)
     return Table.of(dict(zip(names, columns, strict=True)), style)

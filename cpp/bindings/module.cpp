@@ -101,6 +101,7 @@ void bind_part(const py::dict& names, void (*bind)(py::module_&)) {
   if (!part) throw py::error_already_set();
   bind(part);
   if (PyDict_Merge(names.ptr(), part.attr("__dict__").ptr(), 0) != 0) throw py::error_already_set();
+  part.release();   // lives as long as the process: each function of pybind11 has a pointer to its module, for pickles
 }
 
 // Binds one part after the other until the module has the name.

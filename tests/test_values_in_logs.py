@@ -66,10 +66,10 @@ def test_a_value_that_is_no_number_does_not_end_a_run_that_is_shown(value, monke
 
 
 def test_a_file_of_json_lines_has_texts_and_what_is_no_number(tmp_path):
-    values = ["text", None, True, np.array(2.5), math.inf]
+    values = ["text", None, True, np.array(2.5), math.inf, np.bool_(False)]
     fitted(lambda epoch: values[epoch], callbacks.JSONLogger(tmp_path / "log.jsonl"), epochs=len(values))
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [line["added"] for line in lines] == ["text", None, True, 2.5, None]
+    assert [repr(line["added"]) for line in lines] == ["'text'", "None", "True", "2.5", "None", "False"]
     with pytest.raises(TypeError, match=r"^JSONLogger: logs\['added'\] must be a number, a text, .* got \[1.0\]"):
         fitted(lambda epoch: [1.0], callbacks.JSONLogger(tmp_path / "log.jsonl"))
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
+import numpy as np
+
 from fastreg.callbacks.base import Callback, Logs
 from fastreg.internal.checks import check_bool, check_name, describe
 from fastreg.internal.histories import real_number
@@ -183,6 +185,8 @@ def _in_json(key: str, value: Any) -> float | str | bool | None:
     """A value of logs as JSON has it: a finite number, null, true, false, or a text that a callback has added."""
     if value is None or isinstance(value, (str, bool)):
         return value
+    if isinstance(value, np.bool_):
+        return bool(value)
     if (number := real_number(value)) is None:
         raise TypeError(f"JSONLogger: logs[{key!r}] must be a number, a text, a bool or None, got {describe(value)}")
     return number if math.isfinite(number) else None

@@ -389,9 +389,9 @@ def _fit_sequential(
                     paused.judge(own)
                 model.fit(fold.x, targets, **given)
         finally:
-            if model.history is not None:
-                result.take(model.history, start)
-        if model.history is not None and model.history.stopped_by in _OURS and _is_over(task, stop):
+            if (history := model.history) is not None:
+                result.take(history, start)
+        if history is not None and history.stopped_by in _OURS and _is_over(task, stop):
             result.state = "stopped"
             return None
     if watch is not None:

@@ -10,7 +10,7 @@ import fastreg as fr
 import numpy as np
 import pytest
 from fastreg import _core, layers
-from programs import last_json, run_program
+from interrupted_calls import interrupted
 
 CALLS = {
     "float32": "frozen(long)",
@@ -47,29 +47,12 @@ few = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
 def results():
     return [frozen(few), *two([few, few]), joined(few), table(few.astype(np.float64))]
 before = results()
-
-def interrupt():
-    time.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGINT)
-
-threading.Thread(target=interrupt, daemon=True).start()
-begun = time.perf_counter()
-try:
-    CALL
-    ended = "whole"
-except KeyboardInterrupt:
-    ended = "interrupted"
-print(json.dumps({"ended": ended, "seconds": time.perf_counter() - begun,
-                  "same": all(np.array_equal(a, b) for a, b in zip(results(), before, strict=True))}))
 """
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_long_call_ends_at_once(call):
-    found = last_json(run_program(PROGRAM.replace("CALL", CALLS[call])))
-    assert found["ended"] == "interrupted"
-    assert found["seconds"] < 30, "of several minutes"
-    assert found["same"]
+    assert interrupted(PROGRAM, CALLS[call], "all(map(np.array_equal, results(), before))")
 
 
 ROWS = np.random.default_rng(0).normal(size=(100_000, 4)).astype(np.float32)
